@@ -1,0 +1,45 @@
+# Each target sets up .venv by itself; nothing else has to be typed first.
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-kafka lint soak bench clean
+
+help:
+	@echo "make demo       the night of 12 December 2019 in a minute: real broker, Redis and dataflow"
+	@echo "make test       ruff, mypy --strict and every test"
+	@echo "make soak       nights with kills, cuts and stalls, compared with the oracle (SECONDS=600)"
+	@echo "make test-kafka the same night on Apache Kafka itself; needs java and mvn"
+	@echo "make bench      how fast: throughput against a bare loop on the same topic"
+	@echo "make clean      remove the virtual environment, caches and build output"
+
+demo: $(READY)
+	@$(VENV)/bin/warroom demo $(DEMO_FLAGS)
+
+lint: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+test: lint
+	$(PY) -m pytest $(TEST_FLAGS)
+
+SECONDS ?= 600
+soak: $(READY)
+	$(PY) -m tests.faults.soak --seconds $(SECONDS)
+
+test-kafka: $(READY)
+	$(PY) -m pytest tests/kafka $(TEST_FLAGS)
+
+bench: $(READY)
+	$(PY) -m benchmarks.throughput $(BENCH_FLAGS)
+
+# The stamp is younger than pyproject.toml exactly when the environment holds what it asks for.
+$(READY): pyproject.toml .ci/setup
+	@.ci/setup $(VENV)
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .warroom
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,95 @@
+"""The bare loop: consume, decode the fields in use, group by merchant. Nothing else; what others are held to.
+
+Run as a process: ``python -m benchmarks.bare_loop BROKERS TOPIC PARTITION[,PARTITION…]`` prints one JSON
+line when every partition has been read to its end.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+
+import msgspec
+import polars as pl
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+
+class Line(msgspec.Struct, gc=False):
+    """The fields that sums need."""
+
+    order_id: str
+    merchant_id: str
+    amount: int
+    quantity: int
+    status: str
+    event_time: int
+
+
+def main() -> None:
+    """Read the given partitions to their ends."""
+    brokers, topic, parts = sys.argv[1:4]
+    consumer = Consumer(
+        {
+            "bootstrap.servers": brokers,
+            "group.id": "bare",
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": False,
+            "fetch.message.max.bytes": 10 * 1024 * 1024,
+            "queued.min.messages": 1_000_000,
+            "queued.max.messages.kbytes": 131_072,
+        }
+    )
+    left = {int(p) for p in parts.split(",")}
+    consumer.assign([TopicPartition(topic, p, 0) for p in left])
+    decoder = msgspec.json.Decoder(Line)
+    totals: dict[str, int] = {}
+    first = 0.0
+    messages = events = 0
+    while left:
+        values = []
+        for message in consumer.consume(50_000, 0.1):
+            error = message.error()
+            if error is None:
+                values.append(message.value() or b"")
+            elif error.code() == KafkaError._PARTITION_EOF:
+                left.discard(message.partition())
+            else:
+                sys.exit(str(error))
+        if not values:
+            continue
+        first = first or time.time()
+        messages += len(values)
+        lines = decoder.decode_lines(b"\n".join(values))
+        events += len(lines)
+        frame = pl.DataFrame(
+            {
+                "merchant": [x.merchant_id for x in lines],
+                "amount": [x.amount for x in lines],
+                "minute": [x.event_time // 60_000 for x in lines],
+            }
+        )
+        sums = frame.group_by("merchant", "minute").agg(pl.col("amount").sum(), pl.len())
+        for merchant, _, amount, _ in sums.iter_rows():
+            totals[merchant] = totals.get(merchant, 0) + amount
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    print(
+        json.dumps(
+            {
+                "first": first,
+                "last": time.time(),
+                "messages": messages,
+                "events": events,
+                "cpu_seconds": usage.ru_utime + usage.ru_stime,
+                "peak_mib": usage.ru_maxrss / 1024,
+                "gmv": sum(totals.values()),
+            }
+        )
+    )
+    consumer.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What people look at: dashboards, rules and pages. Reads Redis and Prometheus only."""

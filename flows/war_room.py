@@ -1,0 +1,143 @@
+"""The war-room flow, from top to bottom the way the data takes.
+
+orders ──── decode · first copies · sums ──┐ one delta a shard and batch      ┌── Redis
+                 └── dead letters ──┐      ├── shards: windows, multiples ────┤
+baselines ── decode ────────────────┼──────┘        │         └── late ──┐   └── board ── Redis
+                                    └── Kafka ──────┼────────────────────┘
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow
+
+from flows.dead_letters import send_dead_letters
+from flows.lanes import BaselineLanes, OrderLanes
+from flows.options import WarRoomOptions
+from flows.shards import Place, Shards, partitions_of
+from operators.batches import BoardRows, LaneOutput, MerchantRows, ShardSummary
+from operators.delta import ShardBaselines, ShardDelta
+from operators.kafka_connection import KafkaConnection
+from operators.kafka_partition import ReadOptions, StatsListener
+from operators.kafka_source import KafkaSource
+from operators.metrics import Metrics
+from operators.process_clock import ProcessClock
+from operators.redis_publisher import RedisPublisher
+from operators.redis_sink import RedisSink
+from operators.shard_logic import BoardLogic, ShardOutput
+from operators.shards import BOARD_KEY
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What the steps of one worker process share."""
+
+    place: Place
+    run_name: str
+    """Unlike that of any other run: new state files carry it."""
+    clock: ProcessClock
+    metrics: Metrics
+    publisher: RedisPublisher
+
+
+def build(options: WarRoomOptions, process: Process) -> Dataflow:
+    """The flow of one worker process. Waits for Kafka and its topics."""
+    kafka, engine = options.kafka, options.engine
+    connection = KafkaConnection(kafka.brokers, kafka.client)
+    clock, metrics, publisher = process.clock, process.metrics, process.publisher
+    reading = ReadOptions(
+        bounded=engine.bounded,
+        idle_seconds=engine.idle_seconds,
+        align_ahead_ms=engine.align_ahead_ms,
+        batch_messages=engine.batch_messages,
+        epoch_credit_bytes=engine.epoch_credit_bytes,
+        on_lost_offsets=kafka.on_lost_offsets,
+    )
+    publish_seconds = options.redis.publish_interval_ms / 1000
+    order_lanes = OrderLanes(engine, clock, metrics, process.run_name)
+    shards = Shards(
+        engine,
+        partitions_of(connection, kafka.orders, clock),
+        clock,
+        metrics,
+        publisher.needs_everything,
+        publish_seconds,
+        process.run_name,
+    )
+    flow = Dataflow("war_room")
+
+    # Until all baselines are known no order is counted: its day depends on its merchant's time zone.
+    baseline_parts = partitions_of(connection, kafka.baselines, clock)
+
+    # Orders are decoded, freed of copies and added up on the worker that reads their partition.
+    orders = op.input(
+        "orders",
+        flow,
+        KafkaSource(
+            connection,
+            kafka.orders,
+            order_lanes,
+            clock,
+            reading,
+            group=kafka.group,
+            on_stats=_lag(metrics),
+            hold=lambda: not clock.baselines_through(baseline_parts),
+        ),
+    )
+    orders = op.inspect("count_orders", orders, order_lanes.count)
+    deltas = op.flat_map("deltas", orders, _to_shards)  # (shard, ShardDelta)
+
+    # Baselines go whole to the shard of their merchant.
+    baselines = op.input(
+        "baselines",
+        flow,
+        KafkaSource(
+            connection,
+            kafka.baselines,
+            BaselineLanes(),
+            clock,
+            replace(reading, idle_seconds=0.0),
+            group="",
+            with_keys=True,
+        ),
+    )
+    changes = op.flat_map("changes", baselines, _to_shards)  # (shard, ShardBaselines)
+
+    # Only here something may cross a process: every shard lives on one worker.
+    inputs = op.merge("shard_inputs", deltas, changes)
+    told = op.stateful_batch("shards", inputs, shards)  # (shard, ShardOutput)
+
+    # What concerns all shards comes together under one key.
+    summaries = op.filter_map("summaries", told, _summary)  # ("board", ShardSummary)
+    board = op.stateful_batch(
+        "board", summaries, lambda resume: BoardLogic(engine.top_size, publish_seconds, resume)
+    )  # ("board", BoardRows)
+    board = op.inspect("count_board", board, lambda _, item: metrics.board(item[1]))
+
+    rows = op.filter_map("rows", told, _rows)  # (shard, MerchantRows)
+    results = op.merge("results", rows, board)
+    op.output("redis", results, RedisSink(publisher, process.place.part_of, process.place.local_parts))
+
+    # What could not be used, from wherever it was found.
+    send_dead_letters(connection, kafka.dead_letters, orders, baselines, told, metrics)
+    return flow
+
+
+def _lag(metrics: Metrics) -> StatsListener:
+    return lambda topic, partition, messages, next_offset: metrics.lag(topic, partition, messages)
+
+
+def _to_shards(output: LaneOutput) -> list[tuple[str, ShardDelta | ShardBaselines]]:
+    return output.to_shards
+
+
+def _summary(item: tuple[str, ShardOutput]) -> tuple[str, ShardSummary] | None:
+    summary = item[1].summary
+    return None if summary is None else (BOARD_KEY, summary)
+
+
+def _rows(item: tuple[str, ShardOutput]) -> tuple[str, MerchantRows | BoardRows] | None:
+    key, output = item
+    return None if output.rows is None else (key, output.rows)

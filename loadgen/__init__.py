@@ -1,0 +1,1 @@
+"""Rehearse the night: seeded scenarios, replay of recorded days, and the oracle of right answers."""

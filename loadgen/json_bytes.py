@@ -1,0 +1,251 @@
+"""Orders as the bytes that are sent: compact JSON, written in one pass, several messages a buffer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from loadgen.catalogue import Texts
+from loadgen.cells import CHANNELS, COPY, CREATED, INVALID, MALFORMED, Arrivals, Slots
+from loadgen.draws import CHANCE_ONE, I32, I64, U8, U64, below, chance, compiled, mix
+from loadgen.plan import Plan
+
+ID_DIGITS: Final = 13
+"""An order's number: its cell's, seven digits of its own."""
+ORDERS_A_CELL: Final = 10_000_000
+SECOND_ID: Final = 5_000_000
+"""Added to the number of events that cannot be used: they share no id with good ones."""
+LONG_ID_BYTES: Final = 140
+LINE_BYTES: Final = 230 + LONG_ID_BYTES
+PACK_EVENTS: Final = 8
+"""A message holds at most this many events unless more are asked for."""
+
+
+def _texts(*parts: str) -> tuple[U8, I64]:
+    encoded = [part.encode() for part in parts]
+    starts = np.cumsum([0, *(len(part) for part in encoded)]).astype(np.int64)
+    return np.frombuffer(b"".join(encoded), np.uint8), starts
+
+
+_ID, _MEMBER_END, _TEXT_AMOUNT, _QUANTITY, _STATUS, _TIME, _CHANNEL, _TIER, _MEMBER_ONLY, _WORDS = range(10)
+PIECES, PIECE_STARTS = _texts(
+    '{"order_id":"D', '","amount":', '","amount":"', ',"quantity":', ',"status":"', '","event_time":',
+    ',"channel":"', '","city_tier":', '","member_id":"u', "order 12 of the day, paid",
+)  # fmt: skip
+STATUSES, STATUS_STARTS = _texts("paid", "refunded", "cancelled", "created", "on its way")
+UNKNOWN_STATUS: Final = 4
+CHANNEL_TEXTS, CHANNEL_STARTS = _texts(*(CHANNELS[i] for i in (0, 0, 0, 0, 1, 1, 2, 3)))
+
+NEGATIVE_AMOUNT: Final = INVALID
+NO_MERCHANT: Final = INVALID + 1
+TEXT_AMOUNT: Final = INVALID + 2
+EMPTY_ID: Final = INVALID + 3
+LONG_ID: Final = INVALID + 4
+WRONG_STATUS: Final = INVALID + 5
+NO_QUANTITY: Final = INVALID + 6
+
+
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """Messages of one partition in the order of sending, values in one buffer. ``n`` of them.
+
+    Value ``i`` is ``data[starts[i] : starts[i] + lengths[i]]``, its key likewise, inside the value.
+    """
+
+    partition: int
+    data: U8
+    starts: I64  # n
+    lengths: I64  # n
+    key_starts: I64  # n
+    key_lengths: I64  # n, 0: no key
+    timestamps_ms: I64  # n, since the epoch
+    due_ms: I64  # n, when it is sent, in milliseconds since the scenario's start
+    events: I32  # n, events in it
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def value(self, index: int) -> bytes:
+        """The bytes of one message."""
+        start = int(self.starts[index])
+        return self.data[start : start + int(self.lengths[index])].tobytes()
+
+
+def write_messages(
+    plan: Plan, block: int, partition: int, arrivals: Arrivals, slots: Slots, per_message: int
+) -> Messages:
+    """Write a cell. ``per_message`` 1 packs only the scenario's own share; more packs every message."""
+    count = len(slots.code)
+    texts = plan.catalogue.texts
+    longest = int(np.diff(texts.fragment_starts).max() + np.diff(texts.category_starts).max())
+    data = np.empty(count * (LINE_BYTES + longest) + 1, np.uint8)
+    line_starts = np.empty(count + 1, np.int64)
+    id_lengths = np.empty(count, np.int64)
+    first_id = (block * plan.partitions + partition) * ORDERS_A_CELL
+    epoch_ms = plan.scenario.start_ms
+    end = _write_lines(
+        data, line_starts, id_lengths, first_id, epoch_ms, texts,
+        arrivals.row, arrivals.amount_fen, arrivals.member, arrivals.bits,
+        slots.source, slots.code, slots.event_ms,
+    )  # fmt: skip
+    firsts = _message_firsts(
+        arrivals.bits, slots.source, slots.code, chance(plan.scenario.faults.packed), per_message
+    )
+    starts = line_starts[firsts]
+    ends = np.append(starts[1:], end) - 1
+    good = (slots.code & (COPY - 1)) <= CREATED
+    stamps = np.where(good, slots.event_ms, slots.send_ms)
+    return Messages(
+        partition=partition,
+        data=data[:end],
+        starts=starts,
+        lengths=ends - starts,
+        key_starts=starts + len('{"order_id":"'),
+        key_lengths=id_lengths[firsts],
+        timestamps_ms=(np.maximum.reduceat(stamps, firsts) if count else stamps) + epoch_ms,
+        due_ms=np.maximum.reduceat(slots.send_ms, firsts) if count else slots.send_ms,
+        events=np.diff(np.append(firsts, count)).astype(np.int32),
+    )
+
+
+@compiled
+def _message_firsts(bits: U64, source: I32, code: U8, packed: int, per_message: int) -> I64:
+    """Which slots begin a message. A bad event often shares one with its neighbours."""
+    firsts = np.empty(len(code), np.int64)
+    count = held = 0
+    for index in range(len(code)):
+        joins = held < per_message
+        if per_message == 1 and index > 0:
+            luck = mix(bits[source[index]] + np.uint64(5))
+            bad = (code[index] & (COPY - 1)) > CREATED or (code[index - 1] & (COPY - 1)) > CREATED
+            joins = held < PACK_EVENTS and (
+                below(luck, CHANCE_ONE) < packed or (bad and (luck & np.uint64(1)) == 1)
+            )
+        if index == 0 or not joins:
+            firsts[count] = index
+            count += 1
+            held = 0
+        held += 1
+    return firsts[:count]
+
+
+@compiled
+def _write_lines(
+    data: U8, line_starts: I64, id_lengths: I64, first_id: int, epoch_ms: int, texts: Texts,
+    row: I32, amount_fen: I64, member: I64, bits: U64, source: I32, code: U8, event_ms: I64,
+) -> int:  # fmt: skip
+    """Write every slot as one line with its newline; returns the length of all."""
+    at = 0
+    for index in range(len(source)):
+        line_starts[index] = at
+        order = source[index]
+        kind = code[index] & (COPY - 1)
+        number = first_id + order + (SECOND_ID if kind > CREATED else 0)
+        id_lengths[index] = ID_DIGITS + 1
+        if kind == MALFORMED + 1:
+            at = _copy(data, at, PIECES, PIECE_STARTS[_WORDS], PIECE_STARTS[_WORDS + 1])
+            id_lengths[index] = 5
+        else:
+            start = at
+            at = _write_ids(data, at, kind, number, texts, row[order], member[order])
+            at = _write_rest(data, at, kind, amount_fen[order], bits[order], epoch_ms + event_ms[index],
+                             texts, row[order])  # fmt: skip
+            if kind == MALFORMED:
+                at = start + (at - start) * 2 // 3
+            elif kind == EMPTY_ID:
+                id_lengths[index] = 0
+            elif kind == LONG_ID:
+                id_lengths[index] += LONG_ID_BYTES
+        data[at] = 10
+        at += 1
+    line_starts[len(source)] = at
+    return at
+
+
+@compiled
+def _write_ids(data: U8, at: int, kind: int, number: int, texts: Texts, row: int, member: int) -> int:
+    if kind == EMPTY_ID:
+        at = _copy(data, at, PIECES, PIECE_STARTS[_ID], PIECE_STARTS[_ID + 1] - 1)
+    else:
+        at = _copy(data, at, PIECES, PIECE_STARTS[_ID], PIECE_STARTS[_ID + 1])
+        if kind == LONG_ID:
+            for _ in range(LONG_ID_BYTES):
+                data[at] = 48
+                at += 1
+        at = _digits(data, at, number, ID_DIGITS)
+    if kind == NO_MERCHANT:
+        at = _copy(data, at, PIECES, PIECE_STARTS[_MEMBER_ONLY], PIECE_STARTS[_MEMBER_ONLY + 1])
+    else:
+        at = _copy(data, at, texts.fragments, texts.fragment_starts[row], texts.fragment_starts[row + 1])
+    return _digits(data, at, 1_000_000 + member, 7)
+
+
+@compiled
+def _write_rest(
+    data: U8, at: int, kind: int, amount_fen: int, bits: np.uint64, time_ms: int, texts: Texts, row: int
+) -> int:
+    piece = _TEXT_AMOUNT if kind == TEXT_AMOUNT else _MEMBER_END
+    at = _copy(data, at, PIECES, PIECE_STARTS[piece], PIECE_STARTS[piece + 1])
+    if kind == NEGATIVE_AMOUNT:
+        data[at] = 45
+        at += 1
+    at = _number(data, at, max(1, amount_fen) if kind == NEGATIVE_AMOUNT else amount_fen)
+    if kind == TEXT_AMOUNT:
+        data[at] = 34
+        at += 1
+    quantity = 0 if kind == NO_QUANTITY else quantity_of(bits)
+    if quantity != 1:
+        at = _copy(data, at, PIECES, PIECE_STARTS[_QUANTITY], PIECE_STARTS[_QUANTITY + 1])
+        at = _number(data, at, quantity)
+    status = kind if kind <= CREATED else (UNKNOWN_STATUS if kind == WRONG_STATUS else 0)
+    at = _copy(data, at, PIECES, PIECE_STARTS[_STATUS], PIECE_STARTS[_STATUS + 1])
+    at = _copy(data, at, STATUSES, STATUS_STARTS[status], STATUS_STARTS[status + 1])
+    at = _copy(data, at, PIECES, PIECE_STARTS[_TIME], PIECE_STARTS[_TIME + 1])
+    at = _number(data, at, time_ms)
+    channel = np.int64(bits & np.uint64(7))
+    at = _copy(data, at, PIECES, PIECE_STARTS[_CHANNEL], PIECE_STARTS[_CHANNEL + 1])
+    at = _copy(data, at, CHANNEL_TEXTS, CHANNEL_STARTS[channel], CHANNEL_STARTS[channel + 1])
+    at = _copy(data, at, PIECES, PIECE_STARTS[_TIER], PIECE_STARTS[_TIER + 1])
+    data[at] = 49 + np.int64((bits >> np.uint64(3)) & np.uint64(3))
+    at += 1
+    if (bits >> np.uint64(5)) & np.uint64(7) == 0:
+        at = _copy(data, at, texts.categories, texts.category_starts[row], texts.category_starts[row + 1])
+    data[at] = 125
+    return at + 1
+
+
+@compiled
+def quantity_of(bits: np.uint64) -> int:
+    """Units of an order: 1 in three of four, else 2 to 5."""
+    if (bits >> np.uint64(8)) & np.uint64(3) != 0:
+        return 1
+    return 2 + below(bits << np.uint64(52), 4)
+
+
+@compiled
+def _copy(data: U8, at: int, source: U8, first: int, last: int) -> int:
+    for index in range(first, last):
+        data[at] = source[index]
+        at += 1
+    return at
+
+
+@compiled
+def _digits(data: U8, at: int, value: int, width: int) -> int:
+    """``value`` in decimal, with leading zeros."""
+    for place in range(at + width - 1, at - 1, -1):
+        data[place] = 48 + value % 10
+        value //= 10
+    return at + width
+
+
+@compiled
+def _number(data: U8, at: int, value: int) -> int:
+    """``value`` (0 or more) in decimal."""
+    width, rest = 1, value // 10
+    while rest > 0:
+        width += 1
+        rest //= 10
+    return _digits(data, at, value, width)

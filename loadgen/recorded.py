@@ -1,0 +1,198 @@
+"""Recorded files to orders in columns: what cannot be used is told with line and reason, the rest is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from loadgen.errors import LoadgenError
+from loadgen.mapping import Amount, Mapping, OrderMapping, Text, Time
+from schemas.events import MAX_AMOUNT_FEN, MAX_EVENT_TIME_MS, MAX_ID_BYTES, MAX_QUANTITY
+
+LINE: Final = "__line"
+STATUSES: Final = ("paid", "refunded", "cancelled", "created")
+FIELDS: Final = ("order_id", "merchant_id", "member_id", "amount_fen", "quantity", "status", "event_ms")
+_FACTOR_MS: Final = {"s": (1000, 1), "ms": (1, 1), "us": (1, 1000)}
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """A row that was not used."""
+
+    file: str
+    line: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.reason}; not used"
+
+
+def read_orders(
+    path: Path, mapping: Mapping, use_last_row: bool = False, file_number: int = 0
+) -> tuple[pl.DataFrame, list[Complaint]]:
+    """Orders of a file, in the file's order, and the rows that could not be used.
+
+    Columns: ``FIELDS``, ``LINE``, and ``channel``, ``category`` where mapped. A last row without its line
+    end is taken for cut off unless ``use_last_row``. Raises ``LoadgenError`` if nothing can be read.
+    """
+    raw = _read(path, mapping)
+    missing = [column for column in mapping.read() if column not in raw.columns]
+    if missing:
+        raise LoadgenError(
+            f"{path}: has no column {missing[0]!r} that the mapping {mapping.name} names; "
+            f"it has {', '.join(c for c in raw.columns if c != LINE)}"
+        )
+    complaints = []
+    if mapping.kind != "parquet" and not use_last_row and not _ends_a_line(path):
+        last = int(raw[LINE][-1])
+        complaints.append(Complaint(path.name, last, "the file ends in the middle of this row"))
+        raw = raw.head(-1)
+    if mapping.order.only is not None:
+        column = pl.col(mapping.order.only.column)
+        raw = raw.filter(column.is_in(mapping.order.only.values) | column.is_null())
+    orders = raw.select(pl.col(LINE), *_expressions(mapping.order, file_number), _what_is_wrong(mapping))
+    bad = orders.filter(pl.col("wrong").is_not_null() | _unusable())
+    complaints += [Complaint(path.name, line, why) for line, why in bad.select(LINE, _reason()).iter_rows()]
+    return orders.filter(pl.col("wrong").is_null() & ~_unusable()).drop("wrong"), complaints
+
+
+def read_files(
+    paths: Iterable[Path], mapping: Mapping, use_last_row: bool = False
+) -> tuple[pl.DataFrame, list[Complaint]]:
+    """Several files one after the other, each as ``read_orders`` does; row ids stay unique."""
+    frames: list[pl.DataFrame] = []
+    complaints: list[Complaint] = []
+    for path in paths:
+        orders, wrong = read_orders(path, mapping, use_last_row, file_number=len(frames))
+        frames.append(orders)
+        complaints += wrong
+    return pl.concat(frames), complaints
+
+
+def _read(path: Path, mapping: Mapping) -> pl.DataFrame:
+    """The file's columns as text, with the line each row stands on."""
+    try:
+        if mapping.kind == "csv":
+            names = mapping.columns if not mapping.header else None
+            frame = pl.read_csv(
+                path, has_header=mapping.header, new_columns=names, separator=mapping.delimiter,
+                infer_schema=False, truncate_ragged_lines=True, encoding="utf8-lossy",
+            )  # fmt: skip
+        elif mapping.kind == "ndjson":
+            frame = pl.read_ndjson(path, infer_schema_length=None)
+        else:
+            frame = pl.read_parquet(path)
+    except OSError as error:
+        raise LoadgenError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except pl.exceptions.PolarsError as error:
+        raise LoadgenError(f"{path}: not {mapping.kind}: {str(error).splitlines()[0]}") from error
+    first = 2 if mapping.kind == "csv" and mapping.header else 1
+    return frame.with_columns(pl.all().cast(pl.String)).with_row_index(LINE, offset=first)
+
+
+def _ends_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(4)
+        if head[:2] == b"\x1f\x8b" or head == b"\x28\xb5\x2f\xfd":
+            return True  # compressed: a cut shows when it is unpacked
+        file.seek(0, 2)
+        if file.tell() == 0:
+            return True
+        file.seek(-1, 2)
+        return file.read(1) == b"\n"
+
+
+def _expressions(order: OrderMapping, file_number: int) -> list[pl.Expr]:
+    fields = [
+        _text(order.order_id, file_number).alias("order_id"),
+        _text(order.merchant_id, file_number).alias("merchant_id"),
+        _text(order.member_id, file_number).alias("member_id"),
+        _amount(order.amount_fen).alias("amount_fen"),
+        _amount(order.quantity).alias("quantity"),
+        _text(order.status, file_number).alias("status"),
+        _time(order.time).alias("event_ms"),
+    ]
+    optional = {"channel": order.channel, "category": order.category}
+    return [
+        *fields,
+        *(_text(text, file_number).alias(name) for name, text in optional.items() if text is not None),
+    ]
+
+
+def _text(text: Text, file_number: int) -> pl.Expr:
+    if text.row is not None:
+        prefix = text.row if file_number == 0 else f"{text.row}{file_number}-"
+        return pl.lit(prefix) + pl.col(LINE).cast(pl.String)
+    if text.constant is not None:
+        return pl.lit(text.constant)
+    value = pl.col(text.column or "")
+    value = pl.lit(text.prefix) + (value.replace(text.values) if text.values else value)
+    return value if text.and_column is None else value + "-" + pl.col(text.and_column)
+
+
+def _amount(amount: Amount) -> pl.Expr:
+    if amount.constant is not None:
+        return pl.lit(amount.constant).cast(pl.Int64)
+    scaled = pl.col(amount.column or "").cast(pl.Float64, strict=False) * amount.fen_per_unit
+    return scaled.round().cast(pl.Int64, strict=False)
+
+
+def _time(time: Time) -> pl.Expr:
+    value = pl.col(time.column)
+    if time.unit == "text":
+        dated = pl.lit(time.before) + value
+        zoned = dated.str.to_datetime(time.format, strict=False).dt.replace_time_zone(
+            time.timezone, ambiguous="earliest", non_existent="null"
+        )
+        return zoned.dt.epoch("ms")
+    multiply, divide = _FACTOR_MS[time.unit]
+    return value.cast(pl.Int64, strict=False) * multiply // divide
+
+
+def _what_is_wrong(mapping: Mapping) -> pl.Expr:
+    """The first needed column that a row lacks, as a sentence; null where all are there."""
+    branches = [
+        pl.when(pl.col(column).is_null()).then(pl.lit(f"no value in column {column!r}"))
+        for column in mapping.needed()
+    ]
+    return pl.coalesce(*branches, pl.lit(None, pl.String)).alias("wrong")
+
+
+_RULES: Final = (
+    ("order_id", "empty or longer than 128 bytes"),
+    ("merchant_id", "empty or longer than 128 bytes"),
+    ("member_id", "empty or longer than 128 bytes"),
+    ("amount_fen", "not a number of 0 or more"),
+    ("quantity", "not a whole number of 1 or more"),
+    ("status", "not one of paid, refunded, cancelled, created"),
+    ("event_ms", "not a time"),
+)
+
+
+def _broken(field: str) -> pl.Expr:
+    column = pl.col(field)
+    if field.endswith("_id"):
+        return ~column.str.len_bytes().is_between(1, MAX_ID_BYTES)
+    if field == "status":
+        return ~column.is_in(STATUSES)
+    low, high = {
+        "amount_fen": (0, MAX_AMOUNT_FEN),
+        "quantity": (1, MAX_QUANTITY),
+        "event_ms": (0, MAX_EVENT_TIME_MS),
+    }[field]
+    return ~column.is_between(low, high)
+
+
+def _unusable() -> pl.Expr:
+    return pl.any_horizontal(_broken(field).fill_null(True) for field, _ in _RULES)
+
+
+def _reason() -> pl.Expr:
+    branches = [
+        pl.when(_broken(field).fill_null(True)).then(pl.lit(f"{field} is {why}")) for field, why in _RULES
+    ]
+    return pl.coalesce("wrong", *branches).alias("reason")

@@ -1,0 +1,127 @@
+"""Redis beside the oracle: every merchant, every field; what differs is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import redis
+from msgspec import UNSET
+from rich.table import Table
+
+from loadgen.errors import DeliveryError
+from loadgen.oracle import Answers, Expected
+from schemas import redis_layout
+from schemas.windows import SLIDING
+
+TOLERANCE: Final = 1e-6
+"""Multiples are written rounded to six decimals: absolute and relative."""
+AT_ONCE: Final = 2_000
+SLIDING_NAMES: Final = frozenset(window.name for window in SLIDING)
+TOTAL: Final = "total"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One field that is not as it must be. ``found`` None: absent; ``expected`` None: it must be."""
+
+    merchant: str
+    field: str
+    expected: str | None
+    found: str | None
+
+
+def differences(url: str, prefix: str, answers: Answers) -> list[Difference]:
+    """Everything in Redis that is not as the oracle says; empty if all is right.
+
+    Raises ``DeliveryError`` naming the address if Redis does not answer.
+    """
+    client = redis.Redis.from_url(url, decode_responses=True, socket_timeout=10)
+    try:
+        return [*_merchants(client, prefix, answers), *_totals(client, prefix, answers)]
+    except (redis.RedisError, OSError) as error:
+        raise DeliveryError(f"no Redis answers at {url}: {error}") from error
+
+
+def _merchants(client: redis.Redis, prefix: str, answers: Answers) -> Iterator[Difference]:
+    ids = list(answers.merchants)
+    for first in range(0, len(ids), AT_ONCE):
+        some = ids[first : first + AT_ONCE]
+        pipeline = client.pipeline(transaction=False)
+        for merchant_id in some:
+            pipeline.hgetall(redis_layout.merchant(prefix, merchant_id))
+        for merchant_id, found in zip(some, pipeline.execute(), strict=True):
+            yield from merchant_differences(merchant_id, answers.merchants[merchant_id], found)
+
+
+def merchant_differences(
+    merchant_id: str, expected: Expected, found: Mapping[str, str]
+) -> Iterator[Difference]:
+    """One merchant's hash beside what it must be."""
+    if not found:
+        yield Difference(merchant_id, "(the whole hash)", "present", None)
+        return
+    for field, value in expected.measures.items():
+        told = found.get(field)
+        if told is None and value == 0 and field.rsplit(":", 1)[1] in SLIDING_NAMES:
+            continue
+        if told != str(value):
+            yield Difference(merchant_id, field, str(value), told)
+    for field, multiple in _multiples(expected).items():
+        told = found.get(field)
+        if not _same(multiple, told):
+            yield Difference(merchant_id, field, None if multiple is None else f"{multiple:.6f}", told)
+    if expected.peak is not None and expected.peak.sales_multiple is not UNSET:
+        told = found.get(redis_layout.PEAK_AT)
+        if told != str(expected.peak.at_ms):
+            yield Difference(merchant_id, redis_layout.PEAK_AT, str(expected.peak.at_ms), told)
+    if expected.name is not None and found.get(redis_layout.NAME) != expected.name:
+        yield Difference(merchant_id, redis_layout.NAME, expected.name, found.get(redis_layout.NAME))
+
+
+def _multiples(expected: Expected) -> dict[str, float | None]:
+    """Every multiple's field: its value, or None where it must be absent."""
+    wanted: dict[str, float | None] = {}
+    for field in expected.measures:
+        measure, window = field.rsplit(":", 1)
+        if measure == "gmv":
+            for multiple in ("sales_multiple", "orders_multiple", "same_period_multiple"):
+                name = redis_layout.field(multiple, window)
+                wanted[name] = expected.multiples.get(name)
+    if expected.peak is not None:
+        at_peak = expected.peak.same_period_multiple
+        sales = expected.peak.sales_multiple
+        wanted[redis_layout.PEAK] = None if sales is UNSET else float(sales)
+        wanted[redis_layout.PEAK_SAME_PERIOD] = None if at_peak is UNSET else float(at_peak)
+    return wanted
+
+
+def _same(expected: float | None, found: str | None) -> bool:
+    if expected is None or found is None:
+        return expected is None and found is None
+    try:
+        value = float(found)
+    except ValueError:
+        return False
+    return abs(value - expected) <= TOLERANCE + TOLERANCE * abs(expected)
+
+
+def _totals(client: redis.Redis, prefix: str, answers: Answers) -> Iterator[Difference]:
+    found: dict[str, str] = client.hgetall(redis_layout.rollup(prefix, TOTAL, "all"))  # type: ignore[assignment]
+    for field, value in answers.totals.items():
+        told = found.get(field)
+        if told != str(value) and not (told is None and value == 0 and found):
+            yield Difference(TOTAL, field, str(value), told)
+
+
+def table(found: list[Difference], limit: int = 40) -> Table:
+    """Differences for people, readable at 80 columns."""
+    out = Table(title=f"{len(found):,} differences" + (f", the first {limit}" if len(found) > limit else ""))
+    out.add_column("merchant", max_width=16, overflow="fold")
+    out.add_column("field", max_width=26, overflow="fold")
+    out.add_column("expected", justify="right", overflow="fold")
+    out.add_column("found", justify="right", overflow="fold")
+    for one in found[:limit]:
+        out.add_row(one.merchant, one.field, one.expected or "absent", one.found or "absent")
+    return out

@@ -1,0 +1,160 @@
+"""Sparse columns of one bucket: which merchants sold in it, and how much.
+
+Memory follows activity. An open bucket takes rows as they come and merges them now and then; a closed one
+is packed into the narrowest types that hold its numbers (about 12 bytes a merchant).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from operators.batches import I32, I64
+from operators.bytes_kernels import compiled
+from schemas.windows import MEASURES
+
+_SLACK_ROWS = 1024
+
+
+@compiled
+def merge_rows(rows: I32, values: I64, count: int, scratch: I32) -> int:
+    """Add up entries of the same row in place, in the order of first appearance; the new count.
+
+    ``scratch``: one zero for every row that can occur; left as zeros.
+    """
+    kept = 0
+    for i in range(count):
+        row = rows[i]
+        at = scratch[row] - 1
+        if at < 0:
+            rows[kept] = row
+            for m in range(values.shape[1]):
+                values[kept, m] = values[i, m]
+            kept += 1
+            scratch[row] = kept
+        else:
+            for m in range(values.shape[1]):
+                values[at, m] += values[i, m]
+    for i in range(kept):
+        scratch[rows[i]] = 0
+    return kept
+
+
+def narrowest(column: I64) -> npt.NDArray[np.integer]:
+    """The same numbers in the narrowest integer type that holds them."""
+    if not len(column):
+        return column.astype(np.uint8)
+    low, high = int(column.min()), int(column.max())
+    return column.astype(np.promote_types(np.min_scalar_type(low), np.min_scalar_type(high)))
+
+
+class BucketColumns:
+    """Deltas of one bucket, by merchant row; ``MEASURES`` wide."""
+
+    __slots__ = ("_count", "_merged", "_packed", "_packed_rows", "_rows", "_values")
+
+    def __init__(self) -> None:
+        self._rows: I32 = np.empty(0, np.int32)
+        self._values: I64 = np.empty((0, len(MEASURES)), np.int64)
+        self._count = 0
+        self._merged = 0
+        self._packed_rows: I32 = np.empty(0, np.int32)
+        self._packed: list[npt.NDArray[np.integer]] = []
+
+    def add(self, rows: I32, values: I64, scratch: I32) -> None:
+        """Append deltas; ``scratch`` as in ``merge_rows``."""
+        need = self._count + len(rows)
+        if need > len(self._rows):
+            if self._count > 2 * self._merged + _SLACK_ROWS:
+                self.merge(scratch)
+                need = self._count + len(rows)
+            if need > len(self._rows):
+                size = max(need, 2 * self._count, 16)
+                self._rows = np.concatenate(
+                    [self._rows[: self._count], np.empty(size - self._count, np.int32)]
+                )
+                wider = np.empty((size, len(MEASURES)), np.int64)
+                wider[: self._count] = self._values[: self._count]
+                self._values = wider
+        self._rows[self._count : need] = rows
+        self._values[self._count : need] = values
+        self._count = need
+
+    def merge(self, scratch: I32) -> None:
+        """One entry a merchant among those not packed."""
+        self._count = merge_rows(self._rows, self._values, self._count, scratch)
+        self._merged = self._count
+
+    def pack(self, scratch: I32) -> None:
+        """Merge everything and keep it in the narrowest types; later additions start anew beside it."""
+        rows, values = self.entries()
+        count = merge_rows(rows, values, len(rows), scratch)
+        self._packed_rows = rows[:count].copy()
+        self._packed = [narrowest(values[:count, m]) for m in range(len(MEASURES))]
+        self._rows, self._values = np.empty(0, np.int32), np.empty((0, len(MEASURES)), np.int64)
+        self._count = self._merged = 0
+
+    def entries(self) -> tuple[I32, I64]:
+        """Copies of rows (k) and values (k x MEASURES); a merchant may stand more than once."""
+        rows = np.concatenate([self._packed_rows, self._rows[: self._count]])
+        values = np.empty((len(rows), len(MEASURES)), np.int64)
+        packed = len(self._packed_rows)
+        for m, column in enumerate(self._packed):
+            values[:packed, m] = column
+        values[packed:] = self._values[: self._count]
+        return rows, values
+
+    @property
+    def loose(self) -> bool:
+        """Whether something was added since it was packed."""
+        return self._count > 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        packed = sum(c.nbytes for c in self._packed)
+        return int(self._rows.nbytes + self._values.nbytes + self._packed_rows.nbytes + packed)
+
+
+class Grid:
+    """The buckets of one size that some window still keeps, by bucket number."""
+
+    def __init__(self, bucket_ms: int) -> None:
+        self.bucket_ms = bucket_ms
+        self.buckets: dict[int, BucketColumns] = {}
+
+    def add(self, numbers: I64, rows: I32, values: I64, scratch: I32) -> None:
+        """Add deltas, each to its own bucket; ``numbers`` on this grid."""
+        if not len(numbers):
+            return
+        first = int(numbers[0])
+        if bool((numbers == first).all()):
+            self._bucket(first).add(rows, values, scratch)
+            return
+        order = np.argsort(numbers, kind="stable")
+        ordered = numbers[order]
+        edges = np.flatnonzero(np.diff(ordered)) + 1
+        for part in np.split(order, edges):
+            self._bucket(int(numbers[part[0]])).add(rows[part], values[part], scratch)
+
+    def _bucket(self, number: int) -> BucketColumns:
+        bucket = self.buckets.get(number)
+        if bucket is None:
+            bucket = self.buckets[number] = BucketColumns()
+        return bucket
+
+    def drop_before(self, number: int) -> None:
+        """Forget buckets older than ``number``."""
+        for old in [n for n in self.buckets if n < number]:
+            del self.buckets[old]
+
+    def between(self, first: int, stop: int) -> list[int]:
+        """Numbers of the buckets held with first <= number < stop, ascending."""
+        if stop - first < len(self.buckets):
+            return [n for n in range(first, stop) if n in self.buckets]
+        return sorted(n for n in self.buckets if first <= n < stop)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return sum(b.nbytes for b in self.buckets.values())

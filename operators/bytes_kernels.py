@@ -1,0 +1,241 @@
+"""Compiled work on bytes: loads, hashing, interning ids to row numbers.
+
+Everything here is exact: two ids are the same only if all their bytes are. The hash is part of the
+state's layout (it decides the shard of a merchant), so its values are pinned by a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
+
+from operators.batches import I32, I64, U8
+
+U64 = npt.NDArray[np.uint64]
+PADDING_BYTES = 8
+"""Buffers that are hashed have at least this many readable bytes behind their last one."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def compiled(function: F) -> F:
+    """``numba.njit`` with a cache on disk, typed as the function it compiles."""
+    result: F = nb.njit(cache=True, boundscheck=False)(function)
+    return result
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def load_u64(typing_context: Any, data: Any, index: Any) -> Any:  # noqa: ANN401 - numba's types
+    """Eight bytes of a uint8 array from ``index`` on, little-endian, unaligned."""
+    signature = types.uint64(types.Array(types.uint8, 1, "C"), types.int64)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ANN401
+        array = make_array(sig.args[0])(context, builder, args[0])
+        pointer = builder.gep(array.data, [args[1]])
+        wide = builder.bitcast(pointer, ir.PointerType(ir.IntType(64)))
+        return builder.load(wide, align=1)
+
+    return signature, codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def load_u8(typing_context: Any, data: Any, index: Any) -> Any:  # noqa: ANN401
+    """One byte of a uint8 array as int64, without numba's test for a negative index."""
+    signature = types.int64(types.Array(types.uint8, 1, "C"), types.int64)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ANN401
+        array = make_array(sig.args[0])(context, builder, args[0])
+        byte = builder.load(builder.gep(array.data, [args[1]]))
+        return builder.zext(byte, ir.IntType(64))
+
+    return signature, codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def trailing_zeros(typing_context: Any, word: Any) -> Any:  # noqa: ANN401
+    """Number of zero bits below the lowest one of a uint64 that is not 0."""
+    signature = types.int64(types.uint64)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ANN401
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return signature, codegen
+
+
+@compiled
+def hash_bytes(data: U8, start: int, length: int, seed: int) -> np.uint64:
+    """64-bit hash of ``data[start : start + length]``: multiply and fold, eight bytes a step.
+
+    The mixer is that of MurmurHash3's 64-bit finaliser (Appleby, public domain). Reads up to 7 bytes
+    beyond the end, which ``PADDING_BYTES`` allows, and masks them away.
+    """
+    prime = np.uint64(0x9E3779B97F4A7C15)
+    h = (np.uint64(seed) + np.uint64(1)) * prime ^ np.uint64(length)
+    position = start
+    left = length
+    while left > 0:
+        word = load_u64(data, position)
+        if left < 8:
+            word &= (np.uint64(1) << np.uint64(8 * left)) - np.uint64(1)
+        h = (h ^ word) * np.uint64(0xFF51AFD7ED558CCD)
+        h ^= h >> np.uint64(32)
+        position += 8
+        left -= 8
+    h *= np.uint64(0xC4CEB9FE1A85EC53)
+    h ^= h >> np.uint64(29)
+    h *= prime
+    h ^= h >> np.uint64(32)
+    return h
+
+
+class InternTable(NamedTuple):
+    """The arrays of an ``Interner``, as kernels take them."""
+
+    slots: I32  # power of two; row + 1, 0 = free
+    hashes: U64  # by row
+    offsets: I64  # by row, into arena
+    lengths: I32  # by row
+    arena: U8
+    counts: I64  # [rows, arena bytes]
+
+
+@compiled
+def intern(table: InternTable, data: U8, start: int, length: int, hashed: np.uint64) -> int:
+    """Row of the id ``data[start : start + length]``; a new row if it has none. There must be room."""
+    mask = len(table.slots) - 1
+    slot = np.int64(hashed & np.uint64(0x7FFFFFFFFFFFFFFF)) & mask
+    while True:
+        row = table.slots[slot] - 1
+        if row < 0:
+            break
+        if table.hashes[row] == hashed and table.lengths[row] == length:
+            base = table.offsets[row]
+            same = True
+            for i in range(length):
+                if table.arena[base + i] != data[start + i]:
+                    same = False
+                    break
+            if same:
+                return int(row)
+        slot = (slot + 1) & mask
+    row = table.counts[0]
+    used = table.counts[1]
+    table.slots[slot] = row + 1
+    table.hashes[row] = hashed
+    table.offsets[row] = used
+    table.lengths[row] = length
+    for i in range(length):
+        table.arena[used + i] = data[start + i]
+    table.counts[0] = row + 1
+    table.counts[1] = used + length
+    return int(row)
+
+
+@compiled
+def _rehash(slots: I32, hashes: U64, rows: int) -> None:
+    mask = len(slots) - 1
+    for row in range(rows):
+        slot = np.int64(hashes[row] & np.uint64(0x7FFFFFFFFFFFFFFF)) & mask
+        while slots[slot] != 0:
+            slot = (slot + 1) & mask
+        slots[slot] = row + 1
+
+
+@compiled
+def intern_packed(table: InternTable, data: U8, offsets: I32, hashes: U64, rows: I32) -> None:
+    """Intern ids packed one after the other: id ``i`` is ``data[offsets[i] : offsets[i + 1]]``."""
+    for i in range(len(rows)):
+        rows[i] = intern(table, data, offsets[i], offsets[i + 1] - offsets[i], hashes[i])
+
+
+@compiled
+def pack_ids(table: InternTable, rows: I32, offsets: I32, data: U8) -> None:
+    """The reverse: ids of ``rows`` one after the other into ``data``; ``offsets`` already hold the sums."""
+    for i in range(len(rows)):
+        base = table.offsets[rows[i]]
+        target = offsets[i]
+        for j in range(table.lengths[rows[i]]):
+            data[target + j] = table.arena[base + j]
+
+
+def grown(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
+    """A copy with room for ``size`` entries on the first axis, zeros behind the old ones."""
+    wider = np.zeros((size, *array.shape[1:]), array.dtype)
+    wider[: len(array)] = array
+    return wider
+
+
+class Interner:
+    """Ids to dense row numbers, 0 upwards, in the order of their first appearance."""
+
+    def __init__(self, rows: int = 1024, arena_bytes: int = 16 * 1024) -> None:
+        self.table = InternTable(
+            slots=np.zeros(2 * rows, np.int32),
+            hashes=np.zeros(rows, np.uint64),
+            offsets=np.zeros(rows, np.int64),
+            lengths=np.zeros(rows, np.int32),
+            arena=np.zeros(arena_bytes + PADDING_BYTES, np.uint8),
+            counts=np.zeros(2, np.int64),
+        )
+
+    def __len__(self) -> int:
+        return int(self.table.counts[0])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return sum(a.nbytes for a in self.table)
+
+    def reserve(self, new_ids: int, new_bytes: int) -> None:
+        """Make room, so that a kernel may add ``new_ids`` ids of ``new_bytes`` bytes in all."""
+        t = self.table
+        rows = len(self) + new_ids
+        if rows > len(t.hashes):
+            size = max(rows, 2 * len(t.hashes))
+            t = t._replace(
+                hashes=grown(t.hashes, size), offsets=grown(t.offsets, size), lengths=grown(t.lengths, size)
+            )
+        if 2 * rows > len(t.slots):
+            slots = np.zeros(1 << (2 * rows - 1).bit_length(), np.int32)
+            _rehash(slots, t.hashes, len(self))
+            t = t._replace(slots=slots)
+        need = int(t.counts[1]) + new_bytes + PADDING_BYTES
+        if need > len(t.arena):
+            t = t._replace(arena=grown(t.arena, max(need, 2 * len(t.arena))))
+        self.table = t
+
+    def add(self, identifier: str) -> int:
+        """Row of one id."""
+        raw = identifier.encode()
+        data = np.frombuffer(raw + bytes(PADDING_BYTES), np.uint8).copy()
+        self.reserve(1, len(raw))
+        hashed = np.uint64(hash_bytes(data, 0, len(raw), 0))
+        return int(intern(self.table, data, 0, len(raw), hashed))
+
+    def text(self, row: int) -> str:
+        """The id of a row."""
+        start = int(self.table.offsets[row])
+        return self.table.arena[start : start + int(self.table.lengths[row])].tobytes().decode()
+
+    def packed(self, rows: I32) -> tuple[I32, U8]:
+        """Ids of ``rows`` one after the other: offsets (n + 1) and bytes (padded)."""
+        offsets = np.zeros(len(rows) + 1, np.int32)
+        np.cumsum(self.table.lengths[rows], out=offsets[1:])
+        data = np.zeros(int(offsets[-1]) + PADDING_BYTES, np.uint8)
+        pack_ids(self.table, rows, offsets, data)
+        return offsets, data
+
+
+def stable_hash(text: str, seed: int = 0) -> int:
+    """``hash_bytes`` of a string, for names that are made rarely."""
+    raw = text.encode()
+    data = np.frombuffer(raw + bytes(PADDING_BYTES), np.uint8).copy()
+    return int(hash_bytes(data, 0, len(raw), seed))

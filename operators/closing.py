@@ -1,0 +1,182 @@
+"""Closed buckets: what the watermark has passed is final, the same in every run.
+
+Minutes are closed one by one, in order. Peaks and series points are decided at that moment, from sums over
+closed minutes only; an event that comes later still counts in the sums from then on, but revises no
+peak and no point. Alerts that must be told once belong here too.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from operators.batches import I32, I64, SeriesPoint
+from operators.bucket_columns import BucketColumns
+from operators.bytes_kernels import compiled
+from operators.calendar_days import DayBounds
+from operators.merchant_columns import (
+    CLOSED,
+    GMV_1H,
+    GMV_DAY,
+    GMV_SALE,
+    ORDERS_DAY,
+    ORDERS_SALE,
+    MerchantColumns,
+)
+from operators.windows import Windows
+from schemas.redis_layout import SERIES_FIELDS
+from schemas.windows import FINEST_BUCKET_MS, GMV, MINUTE_MS, ORDERS
+
+Rows = npt.NDArray[np.integer]
+MINUTES_A_WINDOW = 60
+MOST_POINTS_AT_ONCE = 2 * 24 * 60
+"""After a gap longer than this, the older minutes of the gap get no series point."""
+
+
+@compiled
+def add_closed(
+    rows: I32, values: I64, in_hour: bool, in_sale: bool, day_sign: I64, closed: I64, totals: I64
+) -> None:
+    """Add the entries of a minute to sums over closed minutes. ``day_sign``: by row, 1 if in its day."""
+    for i in range(len(rows)):
+        row = rows[i]
+        orders = values[i, 0]
+        gmv = values[i, 2]
+        if in_hour:
+            closed[row, GMV_1H] += gmv
+            totals[GMV_1H] += gmv
+        if day_sign[i]:
+            closed[row, GMV_DAY] += gmv
+            closed[row, ORDERS_DAY] += orders
+            totals[GMV_DAY] += gmv
+            totals[ORDERS_DAY] += orders
+        if in_sale:
+            closed[row, GMV_SALE] += gmv
+            closed[row, ORDERS_SALE] += orders
+            totals[GMV_SALE] += gmv
+            totals[ORDERS_SALE] += orders
+
+
+@compiled
+def leave_hour(rows: I32, values: I64, closed: I64, totals: I64) -> None:
+    """Take a minute out of the closed hour."""
+    for i in range(len(rows)):
+        closed[rows[i], GMV_1H] -= values[i, 2]
+        totals[GMV_1H] -= values[i, 2]
+
+
+@compiled
+def raise_peaks(rows: I32, end_ms: int, closed: I64, peak_gmv: I64, peak_at_ms: I64) -> None:
+    """The greatest closed hour so far; the earliest of equal ones. Only merchants that sold can rise."""
+    for row in rows:
+        if closed[row, GMV_1H] > peak_gmv[row]:
+            peak_gmv[row] = closed[row, GMV_1H]
+            peak_at_ms[row] = end_ms
+
+
+class Closing:
+    """Closes the minutes of one shard's windows as the watermark passes them."""
+
+    def __init__(self, windows: Windows) -> None:
+        self._windows = windows
+        self.next_minute: int | None = None
+        """The oldest minute that is still open; None before anything was closed."""
+        self.totals: I64 = np.zeros(len(CLOSED), np.int64)
+        self.days = DayBounds(windows.zones)
+        self.minutes: list[SeriesPoint] = []
+        """This shard's part of the total's closed minutes, to be taken."""
+        self.points: list[tuple[int, Rows, I64]] = []
+        """Closed minutes of watched merchants: (start in ms, n rows, n x SERIES_FIELDS), to be taken."""
+
+    @property
+    def columns(self) -> MerchantColumns:
+        """The shard's merchants."""
+        return self._windows.columns
+
+    def add_behind(self, rows: I32, buckets: I64, values: I64) -> None:
+        """Take events whose minute is closed already into the sums over closed minutes."""
+        if self.next_minute is None:
+            return
+        minutes = buckets * FINEST_BUCKET_MS // MINUTE_MS
+        behind = minutes < self.next_minute
+        if not behind.any():
+            return
+        for minute in np.unique(minutes[behind]).tolist():
+            mine = minutes == minute
+            self._add(minute, rows[mine], values[mine], self.next_minute - 1)
+
+    def _add(self, minute: int, rows: I32, values: I64, current: int) -> None:
+        start_ms = minute * MINUTE_MS
+        in_day = self.days.hold(self.columns.zone[rows], start_ms)
+        in_sale = start_ms >= self._windows.sale_bucket * FINEST_BUCKET_MS
+        in_hour = minute > current - MINUTES_A_WINDOW
+        add_closed(rows, values, in_hour, in_sale, in_day.astype(np.int64), self.columns.closed, self.totals)
+
+    def close(self, watermark_ms: int, merchants: int) -> None:
+        """Close every minute that ends at or before the watermark."""
+        stop = watermark_ms // MINUTE_MS
+        buckets = self._windows.minutes.buckets
+        if self.next_minute is None:
+            if not buckets:
+                return
+            self.next_minute = min(min(buckets), stop)
+        if stop - self.next_minute > MOST_POINTS_AT_ONCE:
+            self._close_quietly(stop - MOST_POINTS_AT_ONCE, merchants)
+        for minute in range(self.next_minute, stop):
+            self._close_minute(minute, merchants)
+            self._note_points(minute)
+        self.next_minute = max(self.next_minute, stop)
+        self._windows.minutes.drop_before(
+            min(self._windows.oldest_minute(), self.next_minute - MINUTES_A_WINDOW)
+        )
+
+    def _close_quietly(self, stop: int, merchants: int) -> None:
+        """Close a long stretch, most of it empty, without points."""
+        assert self.next_minute is not None
+        held = self._windows.minutes.between(self.next_minute - MINUTES_A_WINDOW, stop)
+        busy = {m for b in held for m in (b, b + MINUTES_A_WINDOW) if self.next_minute <= m < stop}
+        for minute in sorted(busy):
+            self._close_minute(minute, merchants)
+        self.next_minute = stop
+
+    def _close_minute(self, minute: int, merchants: int) -> None:
+        self._begin_days(minute * MINUTE_MS, merchants)
+        buckets = self._windows.minutes.buckets
+        gone = buckets.get(minute - MINUTES_A_WINDOW)
+        if gone is not None:
+            leave_hour(*gone.entries(), self.columns.closed, self.totals)
+        bucket = buckets.get(minute)
+        if bucket is not None:
+            bucket.pack(self.columns.scratch)
+            rows, values = bucket.entries()
+            self._add(minute, rows, values, minute)
+            end_ms = (minute + 1) * MINUTE_MS
+            raise_peaks(rows, end_ms, self.columns.closed, self.columns.peak_gmv, self.columns.peak_at_ms)
+            # A new peak has to be shown even if nothing else of the merchant changes any more.
+            self.columns.changed[rows[self.columns.peak_at_ms[rows] == end_ms]] |= np.uint8(1 << 2)
+
+    def _begin_days(self, start_ms: int, merchants: int) -> None:
+        for number in self.days.move_to(start_ms):
+            rows = np.flatnonzero(self.columns.zone[:merchants] == number)
+            for field in (GMV_DAY, ORDERS_DAY):
+                self.totals[field] -= self.columns.closed[rows, field].sum()
+                self.columns.closed[rows, field] = 0
+
+    def _note_points(self, minute: int) -> None:
+        bucket = self._windows.minutes.buckets.get(minute)
+        rows, values = bucket.entries() if bucket is not None else BucketColumns().entries()
+        own = [int(values[:, ORDERS].sum()), int(values[:, GMV].sum())]
+        self.minutes.append(SeriesPoint("total", minute * MINUTE_MS, [*own, *self.totals.tolist()]))
+        watched = np.flatnonzero(self.columns.watched)
+        if not len(watched):
+            return
+        place = self.columns.scratch  # row to where it stands in the minute, plus 1; left as zeros
+        place[rows] = np.arange(1, len(rows) + 1)
+        at = place[watched]
+        place[rows] = 0
+        points = np.zeros((len(watched), len(SERIES_FIELDS)), np.int64)
+        sold = at > 0
+        points[sold, 0] = values[at[sold] - 1, ORDERS]
+        points[sold, 1] = values[at[sold] - 1, GMV]
+        points[:, 2:] = self.columns.closed[watched]
+        self.points.append((minute * MINUTE_MS, watched, points))

@@ -1,0 +1,72 @@
+"""Everything a shard holds of its merchants, one row each, in arrays that grow together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+from operators.batches import I32, I64, U8
+from operators.bytes_kernels import grown
+from schemas.windows import MEASURES, WINDOWS
+
+CLOSED = ("gmv:1h", "gmv:day", "gmv:sale", "orders:day", "orders:sale")
+"""Sums over closed buckets, in the order in which ``closed`` holds them."""
+GMV_1H, GMV_DAY, GMV_SALE, ORDERS_DAY, ORDERS_SALE = range(len(CLOSED))
+ALL_CHANGED = (1 << len(WINDOWS)) - 1
+NO_TIME_MS = -1
+NO_BASELINE = -1
+
+
+@dataclass(slots=True)
+class MerchantColumns:
+    """By merchant row. Rows at and beyond the number of merchants are zeros (or the absent value)."""
+
+    sums: I64  # rows x WINDOWS x MEASURES, up to the newest event
+    closed: I64  # rows x CLOSED, up to the watermark
+    peak_gmv: I64  # greatest closed gmv:1h, 0 = none yet
+    peak_at_ms: I64  # exclusive end of that hour
+    newest_ms: I64
+    arrived_ms: I64
+    changed: U8  # a bit a window, since the row was last handed out
+    urgent: npt.NDArray[np.bool_]  # an event came, since the row was last handed out
+    zone: U8  # number of the time zone in the shard's list
+    baseline: I32  # row of the baseline, NO_BASELINE
+    scratch: I32  # zeros, for merging
+    watched: npt.NDArray[np.bool_]  # has a series
+
+    @staticmethod
+    def empty(rows: int = 256) -> MerchantColumns:
+        """Room for ``rows`` merchants."""
+        return MerchantColumns(
+            sums=np.zeros((rows, len(WINDOWS), len(MEASURES)), np.int64),
+            closed=np.zeros((rows, len(CLOSED)), np.int64),
+            peak_gmv=np.zeros(rows, np.int64),
+            peak_at_ms=np.full(rows, NO_TIME_MS, np.int64),
+            newest_ms=np.full(rows, NO_TIME_MS, np.int64),
+            arrived_ms=np.full(rows, NO_TIME_MS, np.int64),
+            changed=np.zeros(rows, np.uint8),
+            urgent=np.zeros(rows, np.bool_),
+            zone=np.zeros(rows, np.uint8),
+            baseline=np.full(rows, NO_BASELINE, np.int32),
+            scratch=np.zeros(rows, np.int32),
+            watched=np.zeros(rows, np.bool_),
+        )
+
+    def reserve(self, rows: int) -> None:
+        """Make room for ``rows`` merchants in all."""
+        have = len(self.changed)
+        if rows <= have:
+            return
+        size = max(rows, have + have // 2)
+        for column in fields(self):
+            wider = grown(getattr(self, column.name), size)
+            if column.name in ("peak_at_ms", "newest_ms", "arrived_ms", "baseline"):
+                wider[have:] = -1
+            setattr(self, column.name, wider)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return sum(getattr(self, column.name).nbytes for column in fields(self))

@@ -1,0 +1,156 @@
+"""Multiples: how a merchant's windows compare with its ordinary day.
+
+``sales_multiple[w]`` = gmv[w] / the baseline's daily gmv; ``orders_multiple`` likewise;
+``same_period_multiple[w]`` = gmv[w] / what the baseline sold in the same stretch of clock time, its daily gmv
+spread over the day by ``hourly_share``, evenly within an hour. No baseline, or a zero one: the
+multiple is absent (NaN in columns), never 0, infinite or guessed.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from operators.batches import F64, I64
+from operators.calendar_days import clock_time, zone
+from operators.merchant_columns import NO_BASELINE, MerchantColumns
+from schemas.baselines import HOURS, Baseline
+from schemas.windows import GMV, HOUR_MS, MULTIPLES, ORDERS, SLIDING, WINDOWS
+
+Rows = npt.NDArray[np.integer]
+ABSENT = math.nan
+
+
+class Baselines:
+    """Baselines of a shard's merchants, in columns. A removed one leaves its row to the next."""
+
+    def __init__(self) -> None:
+        self.gmv: F64 = np.full(64, ABSENT)  # fen a day
+        self.orders: F64 = np.full(64, ABSENT)  # a day
+        self.passed: F64 = np.zeros((64, HOURS + 1))  # share of the day's sales before each hour
+        self.names: list[str] = []
+        self._free: list[int] = []
+
+    def put(self, baseline: Baseline, row: int = NO_BASELINE) -> int:
+        """Take a baseline into ``row``, or a new one; its row."""
+        if row == NO_BASELINE:
+            row = self._free.pop() if self._free else len(self.names)
+        if row == len(self.names):
+            self.names.append("")
+            self._reserve(row + 1)
+        self.gmv[row] = baseline.daily.get("gmv", ABSENT)
+        self.orders[row] = baseline.daily.get("orders", ABSENT)
+        self.passed[row, 1:] = np.cumsum(baseline.hourly_share)
+        self.names[row] = baseline.name
+        return row
+
+    def _reserve(self, rows: int) -> None:
+        have = len(self.gmv)
+        if rows <= have:
+            return
+        size = max(rows, 2 * have)
+        self.gmv = np.append(self.gmv, np.full(size - have, ABSENT))
+        self.orders = np.append(self.orders, np.full(size - have, ABSENT))
+        self.passed = np.concatenate([self.passed, np.zeros((size - have, HOURS + 1))])
+
+    def remove(self, row: int) -> None:
+        """Forget a baseline."""
+        self.gmv[row] = self.orders[row] = ABSENT
+        self.passed[row] = 0
+        self.names[row] = ""
+        self._free.append(row)
+
+    def sold_between(self, rows: Rows, start_ms: int, end_ms: int, timezone: str) -> F64:
+        """What each baseline sold in [start, end) by the clock of ``timezone``, in fen; NaN = unknown."""
+        stretch = stretch_of(start_ms, end_ms, timezone)
+        return self.sold_in(rows, np.array([stretch] * len(rows)).reshape(len(rows), len(stretch)))
+
+    def sold_in(self, rows: Rows, stretches: F64) -> F64:
+        """The same with a stretch of its own for each baseline: n rows of ``stretch_of``."""
+        days, first, first_part, last, last_part = stretches.T
+        passed = self.passed[rows]
+        share = days * passed[:, HOURS] + _at(passed, last, last_part) - _at(passed, first, first_part)
+        return np.asarray(self.gmv[rows] * share)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held, names at about 80 each."""
+        return self.gmv.nbytes + self.orders.nbytes + self.passed.nbytes + 80 * len(self.names)
+
+
+def stretch_of(start_ms: int, end_ms: int, timezone: str) -> tuple[int, int, float, int, float]:
+    """A stretch by the local clock: whole days apart, hour and part of it at the start and at the end."""
+    first_day, first_ms = clock_time(start_ms, timezone)
+    last_day, last_ms = clock_time(end_ms, timezone)
+    first, first_into_ms = divmod(first_ms, HOUR_MS)
+    last, last_into_ms = divmod(last_ms, HOUR_MS)
+    return last_day - first_day, first, first_into_ms / HOUR_MS, last, last_into_ms / HOUR_MS
+
+
+def _at(passed: F64, hours: F64, parts: F64) -> F64:
+    """Share of the day's sales before a point of the day, for each row."""
+    hour = hours.astype(np.int64)[:, None]
+    before = np.take_along_axis(passed, hour, 1)[:, 0]
+    after = np.take_along_axis(passed, hour + 1, 1)[:, 0]
+    return np.asarray(before + (after - before) * parts)
+
+
+def ratio(values: I64, ordinary: F64) -> F64:
+    """``values / ordinary``; NaN where the divisor is unknown or not above 0."""
+    usable = np.where(ordinary > 0, ordinary, ABSENT)
+    return np.asarray(values / usable)
+
+
+def known_zone(name: str | None) -> bool:
+    """Whether a time zone of that name exists (None: the default one is meant)."""
+    try:
+        return name is None or zone(name) is not None
+    except (KeyError, ValueError, OSError):
+        return False
+
+
+def multiples_of(
+    rows: Rows,
+    columns: MerchantColumns,
+    baselines: Baselines,
+    zones: list[str],
+    bounds_ms: list[list[tuple[int, int]]],
+) -> F64:
+    """All multiples of some merchants: n x WINDOWS x MULTIPLES. ``bounds_ms``: by zone and window."""
+    multiples = np.full((len(rows), len(WINDOWS), len(MULTIPLES)), ABSENT)
+    having = np.flatnonzero(columns.baseline[rows] != NO_BASELINE)
+    if not len(having):
+        return multiples
+    mine = rows[having]
+    base = columns.baseline[mine]
+    sums = columns.sums[mine]
+    multiples[having, :, 0] = ratio(sums[:, :, GMV], baselines.gmv[base][:, None])
+    multiples[having, :, 1] = ratio(sums[:, :, ORDERS], baselines.orders[base][:, None])
+    zone_of = columns.zone[mine]
+    for number in np.unique(zone_of).tolist():
+        here = np.flatnonzero(zone_of == number)
+        for w, (start_ms, end_ms) in enumerate(bounds_ms[number]):
+            sold = baselines.sold_between(base[here], start_ms, end_ms, zones[number])
+            multiples[having[here], w, 2] = ratio(sums[here, w, GMV], sold)
+    return multiples
+
+
+def peaks_of(rows: Rows, columns: MerchantColumns, baselines: Baselines, zones: list[str]) -> tuple[F64, F64]:
+    """Of each merchant's greatest closed hour: its sales multiple, and its same-period multiple."""
+    sales = np.full(len(rows), ABSENT)
+    same_period = np.full(len(rows), ABSENT)
+    usable = (columns.baseline[rows] != NO_BASELINE) & (columns.peak_at_ms[rows] >= 0)
+    having = np.flatnonzero(usable)
+    mine = rows[having]
+    base = columns.baseline[mine]
+    peak = columns.peak_gmv[mine]
+    sales[having] = ratio(peak, baselines.gmv[base])
+    keys = np.stack([columns.zone[mine].astype(np.int64), columns.peak_at_ms[mine]])
+    distinct, which = np.unique(keys, axis=1, return_inverse=True)
+    length_ms = SLIDING[2].length_ms
+    stretches = [stretch_of(end_ms - length_ms, end_ms, zones[z]) for z, end_ms in distinct.T.tolist()]
+    if stretches:
+        same_period[having] = ratio(peak, baselines.sold_in(base, np.array(stretches)[which.reshape(-1)]))
+    return sales, same_period

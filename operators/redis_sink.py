@@ -1,0 +1,91 @@
+"""Where the dataflow hands results to Redis.
+
+Guarantee: at least once, with absolute values: what is written twice changes nothing. The sink's snapshot
+does not wait for Redis, so what was pending when a process died is unknown to the next one: it is told
+through ``RedisPublisher.needs_everything``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+
+from operators.batches import BoardRows, MerchantRows
+from operators.redis_publisher import RedisPublisher
+
+log = logging.getLogger("warroom.redis")
+
+BOARD_PART = "board"
+
+
+def shard_part(shard: int) -> str:
+    """Name of the partition that takes a shard's rows."""
+    return f"shard-{shard:02d}"
+
+
+class RedisSink(FixedPartitionedSink[MerchantRows | BoardRows, bool]):
+    """One partition a shard and one for the board; all of a process share one publisher.
+
+    ``part_of``: key of an item to its partition's name. ``local_parts``: those that this worker offers to
+    write (all if not given): name those whose shards live here, and rows cross no process boundary.
+    ``flush_limit_s``: longest wait for Redis at the end of input.
+    """
+
+    def __init__(
+        self,
+        publisher: RedisPublisher,
+        part_of: Mapping[str, str],
+        local_parts: Sequence[str] | None = None,
+        flush_limit_s: float = 8.0,
+    ) -> None:
+        self._publisher = publisher
+        # Bytewax counts partitions in the order of their names, over all workers.
+        self._parts = sorted(set(part_of.values()))
+        self._index = {key: self._parts.index(part) for key, part in part_of.items()}
+        self._local = list(self._parts if local_parts is None else local_parts)
+        self._flush_limit_s = flush_limit_s
+        self._open_parts = 0
+
+    def list_parts(self) -> list[str]:
+        """Partitions that this worker offers to write."""
+        return self._local
+
+    def part_fn(self, item_key: str) -> int:
+        """Number of the partition for a key; raises ``KeyError`` for one that nobody announced."""
+        return self._index[item_key]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: bool | None) -> _RedisPartition:
+        """Open a partition; the first one starts the publisher."""
+        del step_id
+        self._publisher.start()
+        if resume_state is not None and for_part != BOARD_PART:
+            self._publisher.mark_everything(int(for_part.removeprefix("shard-")))
+        self._open_parts += 1
+        return _RedisPartition(self, self._publisher)
+
+    def part_closed(self) -> None:
+        """The input of one partition has ended; with the last one everything is flushed."""
+        self._open_parts -= 1
+        if self._open_parts == 0:
+            self._publisher.close(self._flush_limit_s)
+
+
+class _RedisPartition(StatefulSinkPartition[MerchantRows | BoardRows, bool]):
+    def __init__(self, sink: RedisSink, publisher: RedisPublisher) -> None:
+        self._sink = sink
+        self._publisher = publisher
+
+    def write_batch(self, values: list[MerchantRows | BoardRows]) -> None:
+        for value in values:
+            if isinstance(value, BoardRows):
+                self._publisher.offer_board(value)
+            else:
+                self._publisher.offer(value)
+
+    def snapshot(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._sink.part_closed()

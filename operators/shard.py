@@ -1,0 +1,364 @@
+"""One shard: the merchants whose state lives together, from deltas and baselines to results.
+
+Plain and deterministic: its state is a function of the inputs it took, in their order. No wall clock, no
+Bytewax, no Redis. ``operators.shard_store`` keeps it across restarts.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from operators.batches import (
+    I32,
+    I64,
+    MULTIPLE_BOUNDS,
+    NO_EVENT_MS,
+    MerchantRows,
+    SeriesPoint,
+    ShardSummary,
+)
+from operators.bytes_kernels import Interner, intern_packed
+from operators.calendar_days import day_bounds_ms
+from operators.closing import Closing
+from operators.delta import ShardBaselines, ShardDelta, Suspect
+from operators.event_clock import EventClock
+from operators.leaders import candidates_of
+from operators.merchant_columns import ALL_CHANGED, NO_BASELINE, MerchantColumns
+from operators.multiples import Baselines, Rows, known_zone, multiples_of, peaks_of, ratio
+from operators.windows import Windows
+from schemas.baselines import Baseline
+from schemas.dead_letters import DeadLetter
+from schemas.windows import FINEST_BUCKET_MS, GMV, SLIDING, WINDOWS
+
+STATE_LAYOUT = 1
+"""Version of what ``dump`` writes; state of another version is refused."""
+
+HOUR_WINDOW = WINDOWS.index("1h")
+LONGEST = SLIDING[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class ShardRules:
+    """What a shard has to know beside its inputs. ``sources``: every ``topic/partition`` of events."""
+
+    sources: tuple[str, ...]
+    lateness_ms: int
+    timezone: str
+    sale_opens_ms: int | None
+    top_size: int
+    top_min_orders: int
+    series_watch: tuple[str, ...]
+    series_merchants: int
+
+
+class Shard:
+    """State of one shard. All methods are called by one thread."""
+
+    def __init__(self, number: int, rules: ShardRules) -> None:
+        self.number = number
+        self.rules = rules
+        self.clock = EventClock(rules.sources, rules.lateness_ms)
+        self.merchants = Interner(256)
+        self.columns = MerchantColumns.empty()
+        self.baselines = Baselines()
+        self.zones = [rules.timezone]
+        self.windows = Windows(self.columns, self.zones, rules.sale_opens_ms)
+        self.closing = Closing(self.windows)
+        self.late = 0
+        self._packed_ms = 0
+
+    def take(self, delta: ShardDelta) -> list[DeadLetter]:
+        """Count a delta; the events among its suspects that are late come back as dead letters."""
+        first = self.clock.newest_ms == NO_EVENT_MS
+        self.clock.hear(delta.progress)
+        if first and self.clock.newest_ms != NO_EVENT_MS:
+            self.touch()  # what merchants without sales are compared with is known only now
+        merchants = len(self.merchants)
+        self.windows.advance(self.clock.newest_ms, merchants)
+        late = self._take_suspects(delta.suspects)
+        if len(delta):
+            late += self._take_rows(delta)
+        if self.clock.watermark_ms >= 0:
+            self.closing.close(self.clock.watermark_ms, len(self.merchants))
+            self._pack()
+        self.late += len(late)
+        return late
+
+    def _take_rows(self, delta: ShardDelta) -> list[DeadLetter]:
+        self.merchants.reserve(len(delta), int(delta.id_offsets[-1] - delta.id_offsets[0]))
+        before = len(self.merchants)
+        rows: I32 = np.empty(len(delta), np.int32)
+        intern_packed(self.merchants.table, delta.id_bytes, delta.id_offsets, delta.id_hashes, rows)
+        self._welcome(before)
+        buckets, values = delta.buckets, delta.values
+        late: list[DeadLetter] = []
+        if int(buckets.min()) * FINEST_BUCKET_MS < self._surely_kept_ms():
+            kept = self._kept(rows, buckets)
+            late = [self._late_row(delta, int(i)) for i in np.flatnonzero(~kept)]
+            rows, buckets, values = rows[kept], buckets[kept], values[kept]
+        self._add(rows, buckets, values, delta.newest_ms, delta.arrived_ms)
+        return late
+
+    def _add(self, rows: I32, buckets: I64, values: I64, newest_ms: I64, arrived_ms: I64) -> None:
+        self.windows.add(rows, buckets, values)
+        self.closing.add_behind(rows, buckets, values)
+        columns = self.columns
+        columns.urgent[rows] = True
+        if len(newest_ms) == len(rows):
+            np.maximum.at(columns.newest_ms, rows, newest_ms)
+            np.maximum.at(columns.arrived_ms, rows, arrived_ms)
+
+    def _welcome(self, before: int) -> None:
+        """Rows for merchants that appeared: everything of theirs is news."""
+        now = len(self.merchants)
+        if now == before:
+            return
+        self.columns.reserve(now)
+        self.columns.changed[before:now] = ALL_CHANGED
+        for row in range(before, now) if self.rules.series_watch else ():
+            self.columns.watched[row] = self.merchants.text(row) in self.rules.series_watch
+
+    def _surely_kept_ms(self) -> int:
+        """Events of this time or later stand in the longest sliding window, judged by the watermark."""
+        if self.clock.watermark_ms < 0:
+            return 0
+        return (self.clock.watermark_ms // LONGEST.bucket_ms - LONGEST.buckets + 1) * LONGEST.bucket_ms
+
+    def _kept(self, rows: I32, buckets: I64) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Whether any window still keeps each bucket, judged by the watermark."""
+        kept = (buckets * FINEST_BUCKET_MS >= self._surely_kept_ms()) | (buckets >= self.windows.sale_bucket)
+        for i in np.flatnonzero(~kept).tolist():
+            zone = self.zones[int(self.columns.zone[rows[i]])]
+            start_ms, _ = day_bounds_ms(self.clock.watermark_ms, zone)
+            kept[i] = int(buckets[i]) * FINEST_BUCKET_MS >= start_ms
+        return kept
+
+    def _late_row(self, delta: ShardDelta, row: int) -> DeadLetter:
+        # Lanes hand over whatever might be late with its bytes, so this is for state that was lost.
+        p = delta.progress
+        detail = f"{int(delta.values[row, 0])} orders of one bucket; their bytes are no longer at hand"
+        return DeadLetter(p.topic, p.partition, p.next_offset - 1, 0, "late", None, detail)
+
+    def _take_suspects(self, suspects: list[Suspect]) -> list[DeadLetter]:
+        late = []
+        for suspect in suspects:
+            row, bucket, values = self._columns_of(suspect)
+            if self._kept(row, bucket)[0]:
+                stamp = np.array([suspect.event_time_ms], np.int64)
+                self._add(row, bucket, values, stamp, np.array([-1], np.int64))
+            else:
+                behind_ms = self.clock.watermark_ms - suspect.event_time_ms
+                detail = f"event_time is {behind_ms} ms behind the watermark; no window keeps its bucket"
+                letter = suspect.letter
+                late.append(
+                    DeadLetter(
+                        letter.topic,
+                        letter.partition,
+                        letter.offset,
+                        letter.line,
+                        "late",
+                        letter.value,
+                        detail,
+                    )
+                )
+        return late
+
+    def _columns_of(self, suspect: Suspect) -> tuple[I32, I64, I64]:
+        row = self.row_of(suspect.merchant_id)
+        bucket = suspect.event_time_ms // FINEST_BUCKET_MS
+        return np.array([row], np.int32), np.array([bucket]), np.array([suspect.values], np.int64)
+
+    def row_of(self, merchant_id: str) -> int:
+        """The row of a merchant, a new one if it has none."""
+        before = len(self.merchants)
+        row = self.merchants.add(merchant_id)
+        self._welcome(before)
+        return row
+
+    def _pack(self) -> None:
+        """Once an event-time minute, bring closed buckets into their narrow form."""
+        minute = self.clock.watermark_ms // 60_000
+        if minute != self._packed_ms:
+            self._packed_ms = minute
+            self.windows.pack_before(self.clock.watermark_ms)
+
+    def take_baselines(self, baselines: ShardBaselines) -> None:
+        """Newer baselines take effect at once; a removed one makes the multiples absent again."""
+        for merchant_id, baseline in baselines.changes:
+            row = self.row_of(merchant_id)
+            held = int(self.columns.baseline[row])
+            if baseline is not None:
+                self.columns.baseline[row] = self.baselines.put(baseline, held)
+                self.columns.zone[row] = self._zone_number(baseline)
+            elif held != NO_BASELINE:
+                self.baselines.remove(held)
+                self.columns.baseline[row] = NO_BASELINE
+            self.columns.changed[row] = ALL_CHANGED
+
+    def _zone_number(self, baseline: Baseline) -> int:
+        name = baseline.timezone or self.rules.timezone
+        if not known_zone(name):
+            name = self.rules.timezone
+        if name not in self.zones:
+            if len(self.zones) == np.iinfo(np.uint8).max:
+                return 0
+            self.zones.append(name)
+        return self.zones.index(name)
+
+    def take_changed(self) -> MerchantRows | None:
+        """Results of every merchant that changed since the last call; None if nothing did."""
+        count = len(self.merchants)
+        columns = self.columns
+        rows = np.flatnonzero(columns.changed[:count] != 0)
+        points = self._take_points()
+        if not len(rows) and not points:
+            return None
+        result = self._results(rows)
+        result.series = points
+        columns.changed[rows] = 0
+        columns.urgent[rows] = False
+        columns.arrived_ms[rows] = -1
+        return result
+
+    def _results(self, rows: Rows) -> MerchantRows:
+        columns = self.columns
+        base = columns.baseline[rows]
+        having = base != NO_BASELINE
+        bounds = [self.windows.bounds_ms(z) for z in range(len(self.windows.days.start_ms))]
+        bounds += [bounds[0] if bounds else [(0, 0)] * len(WINDOWS)] * (len(self.zones) - len(bounds))
+        peak, peak_same_period = peaks_of(rows, columns, self.baselines, self.zones)
+        return MerchantRows(
+            shard=self.number,
+            progress=self.clock.offsets,
+            merchant_ids=[self.merchants.text(int(r)) for r in rows],
+            names=[self.baselines.names[b] if b != NO_BASELINE else None for b in base.tolist()],
+            changed=columns.changed[rows],
+            urgent=columns.urgent[rows],
+            measures=columns.sums[rows],
+            multiples=multiples_of(rows, columns, self.baselines, self.zones, bounds),
+            peak_multiple=peak,
+            peak_same_period=peak_same_period,
+            peak_at_ms=np.where(np.isnan(peak), -1, columns.peak_at_ms[rows]),
+            event_time_ms=columns.newest_ms[rows],
+            baseline_gmv=np.where(having, self.baselines.gmv[base], np.nan),
+            baseline_orders=np.where(having, self.baselines.orders[base], np.nan),
+            arrived_ms=columns.arrived_ms[rows],
+        )
+
+    def _take_points(self) -> list[SeriesPoint]:
+        names = {row: self.merchants.text(row) for row in np.flatnonzero(self.columns.watched).tolist()}
+        points = [
+            SeriesPoint(names[row], minute_ms, values)
+            for minute_ms, rows, table in self.closing.points
+            for row, values in zip(rows.tolist(), table.tolist(), strict=True)
+        ]
+        self.closing.points = []
+        return points
+
+    def touch(self) -> None:
+        """Have all merchants handed out again: what was written of them is lost or unknown."""
+        self.columns.changed[: len(self.merchants)] = ALL_CHANGED
+
+    def refresh(self, start: int, stop: int) -> None:
+        """Have merchants of some rows handed out again: multiples above 0 change as time passes."""
+        rows = slice(start, max(start, min(stop, len(self.merchants))))
+        columns = self.columns
+        sold = (columns.sums[rows, :, GMV] != 0) & (columns.baseline[rows] != NO_BASELINE)[:, None]
+        columns.changed[rows] |= np.packbits(sold, axis=1, bitorder="little")[:, 0]
+
+    def refresh_all(self) -> None:
+        """Have everything handed out that a baseline is compared with, also where it is 0 or was absent."""
+        count = len(self.merchants)
+        self.columns.changed[:count][self.columns.baseline[:count] != NO_BASELINE] = ALL_CHANGED
+
+    def summary(self) -> ShardSummary:
+        """What the board needs of this shard, now."""
+        count = len(self.merchants)
+        columns = self.columns
+        base = columns.baseline[:count]
+        candidates = candidates_of(
+            self.merchants, columns, self.baselines, self.rules.top_size, self.rules.top_min_orders
+        )
+        self._watch(candidates)
+        minutes, self.closing.minutes = self.closing.minutes, []
+        hour = ratio(
+            columns.sums[:count, HOUR_WINDOW, GMV], np.where(base >= 0, self.baselines.gmv[base], np.nan)
+        )
+        return ShardSummary(
+            shard=self.number,
+            progress={s: p for s, p in self.clock.progress.items() if p is not None},
+            watermark_ms=self.clock.watermark_ms,
+            newest_ms=self.clock.newest_ms,
+            totals=columns.sums[:count].sum(axis=0),
+            baseline_daily=np.array([np.nansum(self.baselines.gmv), np.nansum(self.baselines.orders)]),
+            same_period=self._same_period_total(np.flatnonzero(base != NO_BASELINE)),
+            merchants=int((columns.newest_ms[:count] >= 0).sum()),
+            without_baseline=int(((base == NO_BASELINE) & (columns.newest_ms[:count] >= 0)).sum()),
+            late=self.late,
+            state_bytes=self.nbytes,
+            candidates=candidates,
+            minutes=minutes,
+            multiples_histogram=np.bincount(
+                np.searchsorted(MULTIPLE_BOUNDS, hour[~np.isnan(hour)]), minlength=len(MULTIPLE_BOUNDS) + 1
+            ),
+        )
+
+    def _same_period_total(self, rows: Rows) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        total = np.zeros(len(WINDOWS))
+        if not len(rows) or not len(self.windows.days.start_ms):
+            return total
+        zone_of = self.columns.zone[rows]
+        for number in np.unique(zone_of).tolist():
+            if number >= len(self.windows.days.start_ms):
+                continue
+            base = self.columns.baseline[rows[zone_of == number]]
+            for w, (start_ms, end_ms) in enumerate(self.windows.bounds_ms(number)):
+                sold = self.baselines.sold_between(base, start_ms, end_ms, self.zones[number])
+                total[w] += np.nansum(sold)
+        return total
+
+    def _watch(self, candidates: dict[tuple[str, str], list[tuple[str, str | None, float]]]) -> None:
+        """Leaders get a series of their own, as long as there is room, and keep it."""
+        room = self.rules.series_merchants - int(self.columns.watched.sum())
+        leaders: Iterable[tuple[str, str | None, float]] = (
+            *candidates["sales_multiple", "1h"],
+            *candidates["gmv", "day"],
+        )
+        for merchant_id, _, _ in leaders:
+            if room <= 0:
+                return
+            row = self.row_of(merchant_id)
+            room -= not self.columns.watched[row]
+            self.columns.watched[row] = True
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return self.merchants.nbytes + self.columns.nbytes + self.baselines.nbytes + self.windows.nbytes
+
+    def dump(self) -> bytes:
+        """The whole state as bytes."""
+        state = {slot: getattr(self, slot) for slot in _STATE}
+        return pickle.dumps((STATE_LAYOUT, self.number, state), protocol=pickle.HIGHEST_PROTOCOL)
+
+    @staticmethod
+    def load(block: bytes, rules: ShardRules) -> Shard:
+        """The reverse of ``dump``, under the rules in force now.
+
+        Raises ``ValueError`` for another layout version.
+        """
+        layout, number, state = pickle.loads(block)
+        if layout != STATE_LAYOUT:
+            raise ValueError(f"state has layout {layout}; this version reads layout {STATE_LAYOUT}")
+        shard = Shard(number, rules)
+        for slot, value in state.items():
+            setattr(shard, slot, value)
+        shard.clock.resume(rules.sources, rules.lateness_ms)
+        return shard
+
+
+_STATE = ("clock", "merchants", "columns", "baselines", "zones", "windows", "closing", "late", "_packed_ms")

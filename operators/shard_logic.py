@@ -1,0 +1,188 @@
+"""Shards and the board as Bytewax runs them: one stateful key each.
+
+The wall clock decides here when results are handed on, never what they are.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bytewax.operators import StatefulBatchLogic
+
+from operators.batches import NO_EVENT_MS, BoardRows, MerchantRows, ShardSummary
+from operators.board import Board
+from operators.delta import ShardBaselines, ShardDelta
+from operators.metrics import Metrics
+from operators.process_clock import ProcessClock
+from operators.shard import Shard, ShardRules
+from operators.shard_store import ShardRef, ShardStore
+from schemas.dead_letters import DeadLetter
+from schemas.windows import MINUTE_MS
+
+REFRESH_SECONDS = 30.0
+"""Time in which every merchant is handed on once more: quiet ones' multiples change as time passes."""
+SUMMARY_SHARE = 0.05
+"""Most of the time that a shard spends on summaries."""
+
+
+@dataclass(slots=True)
+class ShardOutput:
+    """What a shard has to tell at one moment."""
+
+    rows: MerchantRows | None = None
+    summary: ShardSummary | None = None
+    late: list[DeadLetter] = field(default_factory=list)
+
+
+class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, ShardRef | None]):
+    """Keeps one shard. ``lost`` tells whether what was written of the shard is lost and all is wanted."""
+
+    def __init__(
+        self,
+        rules: ShardRules,
+        store: Callable[[int], ShardStore | None],
+        clock: ProcessClock,
+        metrics: Metrics,
+        lost: Callable[[int], bool],
+        publish_seconds: float,
+        resume: ShardRef | None,
+    ) -> None:
+        self._rules = rules
+        self._store_of = store
+        self._clock = clock
+        self._metrics = metrics
+        self._lost = lost
+        self._publish_seconds = publish_seconds
+        self._minutes_upto_ms = NO_EVENT_MS
+        self._next_rows = 0.0
+        self._next_summary = 0.0
+        self._refreshed = 0
+        self._last_refresh = time.monotonic()
+        self._last_snapshot: float | None = None
+        self._store: ShardStore | None = None
+        self._shard_held: Shard | None = None
+        if resume is not None:
+            self._store = store(resume.shard)
+            assert self._store is not None
+            self._shard_held = self._store.load(resume, rules)
+            self._minutes_upto_ms = resume.minutes_upto_ms
+
+    def _shard_of(self, number: int) -> Shard:
+        # Bytewax does not tell a logic its key: a new shard learns its number with its first input.
+        if self._shard_held is None:
+            self._store = self._store_of(number)
+            self._shard_held = Shard(number, self._rules)
+        return self._shard_held
+
+    def on_batch(self, values: list[ShardDelta | ShardBaselines]) -> tuple[list[ShardOutput], bool]:
+        """Count what came; now and then, hand on what changed."""
+        output = ShardOutput()
+        for value in values:
+            if isinstance(value, ShardBaselines):
+                self._take_baselines(value)
+            else:
+                self._take(value, output)
+        self._hand_on(output, last=False)
+        told = output.late or output.rows is not None or output.summary is not None
+        return ([output] if told else []), StatefulBatchLogic.RETAIN
+
+    def _take(self, delta: ShardDelta, output: ShardOutput) -> None:
+        shard = self._shard_of(delta.shard)
+        before = shard.closing.next_minute
+        output.late += shard.take(delta)
+        if self._store is not None:
+            self._store.note(delta, shard.closing.next_minute != before)
+        self._clock.note(delta.progress)
+
+    def _take_baselines(self, baselines: ShardBaselines) -> None:
+        self._clock.note_baselines(baselines.progress)
+        shard = self._shard_of(baselines.shard)
+        if baselines.changes:
+            shard.take_baselines(baselines)
+            if self._store is not None:
+                self._store.note_baselines(baselines)
+
+    def _hand_on(self, output: ShardOutput, *, last: bool) -> None:
+        shard = self._shard_held
+        if shard is None:
+            return
+        now = time.monotonic()
+        if last or now >= self._next_rows:
+            if self._lost(shard.number):
+                shard.touch()
+            if last:
+                shard.refresh_all()
+            else:
+                self._refresh(shard, now)
+            output.rows = shard.take_changed()
+            self._next_rows = now + self._publish_seconds
+        if last or now >= self._next_summary:
+            output.summary = shard.summary()
+            self._metrics.shard(output.summary)
+            if output.summary.minutes:
+                self._minutes_upto_ms = output.summary.minutes[-1].minute_ms + MINUTE_MS
+            cost = time.monotonic() - now
+            self._next_summary = now + max(self._publish_seconds, cost / SUMMARY_SHARE)
+
+    def _refresh(self, shard: Shard, now: float) -> None:
+        """Touch a few merchants after the other, all of them within ``REFRESH_SECONDS``."""
+        count = len(shard.merchants)
+        due = int(count * min(1.0, (now - self._last_refresh) / REFRESH_SECONDS))
+        if not due:
+            return
+        self._last_refresh = now
+        start = self._refreshed % count
+        shard.refresh(start, start + due)
+        shard.refresh(0, start + due - count)
+        self._refreshed = (start + due) % count
+
+    def on_eof(self) -> tuple[list[ShardOutput], bool]:
+        """The end of the input, or of this run: hand on everything that is not handed on."""
+        output = ShardOutput()
+        self._hand_on(output, last=True)
+        return [output], StatefulBatchLogic.RETAIN
+
+    def snapshot(self) -> ShardRef | None:
+        """Bring the journal up to now; the reference to it."""
+        started = time.monotonic()
+        if self._store is None or self._shard_held is None:
+            return None
+        ref = self._store.save(self._shard_held, self._minutes_upto_ms)
+        self._metrics.snapshot(time.monotonic() - started)
+        if self._last_snapshot is not None:
+            self._metrics.epoch(started - self._last_snapshot)
+        self._last_snapshot = started
+        return ref
+
+
+class BoardLogic(StatefulBatchLogic[ShardSummary, BoardRows, dict[int, list[int]]]):
+    """Keeps the board. Only minutes that are not complete have to survive; shards tell the rest again."""
+
+    def __init__(self, top_size: int, publish_seconds: float, resume: dict[int, list[int]] | None) -> None:
+        self._board = Board(top_size, minutes=dict(resume or {}))
+        self._publish_seconds = publish_seconds
+        self._next = 0.0
+
+    def on_batch(self, values: list[ShardSummary]) -> tuple[list[BoardRows], bool]:
+        """Take summaries; now and then, tell what stands on the board."""
+        for summary in values:
+            self._board.take(summary)
+        now = time.monotonic()
+        if now < self._next:
+            return [], StatefulBatchLogic.RETAIN
+        rows = self._board.rows()
+        if rows is None:
+            return [], StatefulBatchLogic.RETAIN
+        self._next = now + self._publish_seconds
+        return [rows], StatefulBatchLogic.RETAIN
+
+    def on_eof(self) -> tuple[list[BoardRows], bool]:
+        """Tell the last of it."""
+        rows = self._board.rows()
+        return ([rows] if rows is not None else []), StatefulBatchLogic.RETAIN
+
+    def snapshot(self) -> dict[int, list[int]]:
+        """Minutes that are not complete."""
+        return dict(self._board.minutes)

@@ -1,0 +1,1 @@
+"""The typed records that cross a boundary, and the words they share. No I/O, no Bytewax."""

@@ -1,0 +1,149 @@
+"""``loadgen run`` on a real broker: what arrives, when, and what it says about it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from loadgen.stream import blocks
+from schemas.baselines import Baseline, problem
+from tests.loadgen.console import Loadgen
+from tests.loadgen.consumed import read_topic
+from tests.loadgen.days import answers_of, plan_of, small_day
+
+SMALL = ("--orders", "5000", "--hours", "1")
+
+
+def run(loadgen: Loadgen, broker: str, tmp_path: Path, *more: str) -> dict[str, object]:
+    summary = tmp_path / "summary.json"
+    files = ("--summary", str(summary), "--oracle", str(tmp_path / "oracle.json"))
+    done = loadgen("run", "double12-2019", "--brokers", broker, "--create-topics", *SMALL, *files, *more)
+    assert done.code == 0, done.err
+    told: dict[str, object] = json.loads(summary.read_text())
+    return told
+
+
+def test_what_arrives_is_byte_for_byte_what_was_made(broker: str, tmp_path: Path, loadgen: Loadgen) -> None:
+    run(loadgen, broker, tmp_path, "--max")
+    arrived = [(m.partition(), m.value(), m.key(), m.timestamp()[1]) for m in read_topic(broker, "orders", 4)]
+    made = []
+    for block in blocks(plan_of(small_day(5_000, hours=1))):
+        for m in block.messages:
+            for i in range(len(m)):
+                key = m.data[int(m.key_starts[i]) :][: int(m.key_lengths[i])].tobytes() or None
+                made.append((m.partition, m.value(i), key, int(m.timestamps_ms[i])))
+    assert arrived == made
+
+
+def test_the_key_is_the_order_id(broker: str, tmp_path: Path, loadgen: Loadgen) -> None:
+    run(loadgen, broker, tmp_path, "--max")
+    keys = [(m.key().decode(), m.value().decode()) for m in read_topic(broker, "orders", 4) if m.key()]
+    assert len(keys) > 5_000
+    assert all(f'"order_id":"{key}"' in value for key, value in keys if value.startswith("{"))
+
+
+def test_every_merchant_has_a_usable_baseline_on_its_topic(
+    broker: str, tmp_path: Path, loadgen: Loadgen
+) -> None:
+    run(loadgen, broker, tmp_path, "--max")
+    messages = read_topic(broker, "baselines", 1)
+    baselines = [msgspec.json.decode(m.value(), type=Baseline) for m in messages]
+    assert len(baselines) == 1_004
+    assert [problem(b) for b in baselines] == [None] * 1_004
+    assert [m.key().decode() for m in messages] == [b.merchant_id for b in baselines]
+    assert {"外婆家", "真功夫", "美儷家族", "樂大嘴"} <= {b.name for b in baselines}
+
+
+def test_the_summary_counts_what_arrived_and_where_it_ends(
+    broker: str, tmp_path: Path, loadgen: Loadgen
+) -> None:
+    told = run(loadgen, broker, tmp_path, "--max")
+    arrived = read_topic(broker, "orders", 4)
+    ends = {f"orders/{p}": max(m.offset() for m in arrived if m.partition() == p) + 1 for p in range(4)}
+    assert told["end_offsets"] == ends
+    assert told["messages_sent"] == len(arrived)
+    assert told["events_sent"] == sum(m.value().count(b"\n") + 1 for m in arrived)
+    assert (told["messages_failed"], told["messages_unanswered"], told["complete"]) == (0, 0, True)
+
+
+def test_the_oracle_file_is_what_the_oracle_says(broker: str, tmp_path: Path, loadgen: Loadgen) -> None:
+    run(loadgen, broker, tmp_path, "--max")
+    written = json.loads((tmp_path / "oracle.json").read_text())
+    said = msgspec.to_builtins(answers_of(plan_of(small_day(5_000, hours=1))))
+    assert written == json.loads(json.dumps(said))
+
+
+@pytest.mark.parametrize("pace", [("--speed", "3600"), ("--rate", "5500")])
+def test_a_paced_run_lasts_as_long_as_asked_and_sends_the_same(
+    pace: tuple[str, str], broker: str, tmp_path: Path, loadgen: Loadgen
+) -> None:
+    told = run(loadgen, broker, tmp_path, *pace)
+    assert 0.8 <= float(str(told["seconds"])) <= 3
+    assert told["events_sent"] == len(
+        [line for m in read_topic(broker, "orders", 4) for line in m.value().split(b"\n")]
+    )
+
+
+class TestBadInput:
+    def test_an_unknown_scenario_is_told_with_those_there_are(self, loadgen: Loadgen) -> None:
+        done = loadgen("run", "dubble12")
+        assert (done.code, done.out) == (2, "")
+        assert done.err.startswith("loadgen: no scenario named 'dubble12'; there are ")
+        assert "double12-2019" in done.err
+        assert done.err.count("\n") == 1
+
+    def test_contradicting_rates_are_told(self, loadgen: Loadgen) -> None:
+        done = loadgen("run", "double12-2019", "--rate", "5", "--max")
+        assert done.code == 2
+        assert (
+            done.err
+            == "loadgen: --rate and --max contradict each other; give one of --speed, --rate, --max\n"
+        )
+
+    def test_a_topic_that_does_not_exist_is_told(self, loadgen: Loadgen, broker: str) -> None:
+        done = loadgen("run", "double12-2019", "--brokers", broker, "--topic-orders", "ordrs")
+        assert done.code == 2
+        assert (
+            done.err
+            == f"loadgen: topic 'ordrs' does not exist at {broker}; create it, or add --create-topics\n"
+        )
+
+    def test_other_partitions_than_the_topic_has_are_told(
+        self, loadgen: Loadgen, broker: str, tmp_path: Path
+    ) -> None:
+        run(loadgen, broker, tmp_path, "--max")
+        done = loadgen("run", "double12-2019", "--brokers", broker, "--partitions", "7")
+        assert done.code == 2
+        assert done.err == "loadgen: topic 'orders' has 4 partitions, --partitions says 7; give 4\n"
+
+    def test_fewer_orders_than_the_featured_merchants_have_is_told(
+        self, loadgen: Loadgen, broker: str
+    ) -> None:
+        done = loadgen("run", "double12-2019", "--brokers", broker, "--create-topics", "--orders", "10")
+        assert done.code == 2
+        assert "orders is 10, but the featured merchants alone have" in done.err
+
+    def test_an_oracle_in_a_folder_that_does_not_exist_is_told_before_anything_is_sent(
+        self, loadgen: Loadgen, broker: str
+    ) -> None:
+        done = loadgen("run", "double12-2019", "--brokers", broker, "--oracle", "/nowhere/oracle.json")
+        assert done.code == 2
+        assert "the folder /nowhere does not exist" in done.err
+
+    def test_an_unknown_kafka_setting_is_told(self, loadgen: Loadgen, broker: str) -> None:
+        arguments = ("--brokers", broker, "--create-topics", *SMALL, "--max", "--kafka", "lingerms=3")
+        done = loadgen("run", "double12-2019", *arguments)
+        assert done.code == 2
+        assert "lingerms" in done.err
+        assert done.err.count("\n") == 1
+
+    def test_a_broker_that_does_not_answer_is_told_with_its_address(
+        self, loadgen: Loadgen, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("loadgen.topics.TIMEOUT_S", 0.5)
+        done = loadgen("run", "double12-2019", "--brokers", "127.0.0.1:1")
+        assert done.code == 1
+        assert done.err.startswith("loadgen: no Kafka broker answers at 127.0.0.1:1: ")

@@ -1,0 +1,234 @@
+"""A war room in one process without Kafka, Redis or Bytewax, and a plain recomputation to hold it against."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from operators.batches import MerchantRows, Standing
+from operators.bytes_kernels import Interner
+from operators.decode import OrderDecoder, raw_batch
+from operators.dedup import Dedup, DedupBudget
+from operators.delta import ShardBaselines, ShardDelta
+from operators.order_lane import OrderLane
+from operators.process_clock import ProcessClock
+from operators.shard import Shard, ShardRules
+from operators.shards import SHARDS
+from operators.tally import Tally, shard_of_merchant
+from schemas.baselines import Baseline
+from schemas.dead_letters import DeadLetter
+from schemas.windows import (
+    DAY_MS,
+    HOUR_MS,
+    LATENESS_MS,
+    MEASURES,
+    MINUTE_MS,
+    MULTIPLES,
+    SLIDING,
+    WINDOWS,
+)
+
+SHANGHAI_OFFSET_MS = 8 * HOUR_MS
+DAY_START_MS = 1_576_080_000_000
+"""2019-12-12T00:00:00+08:00."""
+STAMP_MS = DAY_START_MS + 99999 * DAY_MS
+"""A Kafka timestamp that no event of these tests is ahead of."""
+
+
+def order(number: int, merchant: str = "m1", at_ms: int = DAY_START_MS, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
+    """An order as producers send it; ``fields`` override."""
+    event = {
+        "order_id": f"o{number}",
+        "merchant_id": merchant,
+        "member_id": f"u{number % 97}",
+        "amount": 100,
+        "quantity": 1,
+        "status": "paid",
+        "event_time": at_ms,
+    }
+    return {**event, **fields}
+
+
+def encoded(event: dict[str, Any]) -> bytes:
+    """Compact JSON."""
+    return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def flat_baseline(merchant_id: str, gmv: float = 2400.0, orders: float = 24.0, **fields: Any) -> Baseline:  # noqa: ANN401
+    """A baseline that sells the same in every hour."""
+    return Baseline(
+        merchant_id=merchant_id,
+        name=fields.pop("name", merchant_id.upper()),
+        days=28,
+        daily={"gmv": gmv, "orders": orders},
+        hourly_share=fields.pop("hourly_share", [1 / 24] * 24),
+        **fields,
+    )
+
+
+def rules(partitions: int = 1, **fields: Any) -> ShardRules:  # noqa: ANN401
+    """Rules of a shard that reads ``orders`` with some partitions."""
+    given: dict[str, Any] = {
+        "sources": tuple(f"orders/{p}" for p in range(partitions)),
+        "lateness_ms": LATENESS_MS,
+        "timezone": "Asia/Shanghai",
+        "sale_opens_ms": DAY_START_MS,
+        "top_size": 50,
+        "top_min_orders": 1,
+        "series_watch": (),
+        "series_merchants": 0,
+    }
+    return ShardRules(**{**given, **fields})
+
+
+@dataclass
+class WarRoom:
+    """Lanes and shards, wired by hand."""
+
+    shard_rules: ShardRules
+    horizon_ms: int = 600_000
+    memory_bytes: int = 1 << 28
+    clock: ProcessClock = field(default_factory=ProcessClock)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    duplicates: int = 0
+    accepted: int = 0
+    offsets: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+
+    def __post_init__(self) -> None:
+        self.merchants = Interner()
+        budget = DedupBudget(self.memory_bytes)
+        self.lanes = [self._lane(p, budget) for p in range(len(self.shard_rules.sources))]
+        self.shards = [Shard(number, self.shard_rules) for number in range(SHARDS)]
+
+    def _lane(self, partition: int, budget: DedupBudget) -> OrderLane:
+        return OrderLane(
+            "orders",
+            partition,
+            OrderDecoder(self.merchants),
+            Dedup(self.horizon_ms, budget),
+            Tally(self.merchants),
+            None,
+            self.clock,
+            self.shard_rules.lateness_ms,
+            self.shard_rules.sale_opens_ms,
+        )
+
+    def send(self, partition: int, values: Sequence[bytes | None], stamp_ms: int = STAMP_MS) -> None:
+        """One batch of messages of a partition."""
+        output = self.lanes[partition].take(
+            raw_batch("orders", partition, self.offsets[partition], list(values), stamp_ms)
+        )
+        self.offsets[partition] += len(values)
+        self.dead_letters += output.dead_letters
+        self.duplicates += output.duplicates
+        self.accepted += output.accepted
+        self.deliver(output.to_shards)
+
+    def deliver(self, inputs: Iterable[tuple[str, ShardDelta]]) -> None:
+        for _, delta in inputs:
+            self.clock.note(delta.progress)
+            self.dead_letters += self.shards[delta.shard].take(delta)
+
+    def stand(self, partition: int, standing: Standing) -> None:
+        """A partition says how it stands."""
+        self.deliver(self.lanes[partition].pulse(standing).to_shards)
+
+    def end(self) -> None:
+        """Every partition is drained."""
+        for partition in range(len(self.lanes)):
+            self.stand(partition, Standing.ENDED)
+
+    def know(self, *baselines: Baseline) -> None:
+        """Baselines arrive."""
+        for baseline in baselines:
+            shard = shard_of_merchant(baseline.merchant_id)
+            progress = self.lanes[0].pulse(Standing.LIVE).to_shards[0][1].progress
+            self.shards[shard].take_baselines(
+                ShardBaselines(shard, progress, [(baseline.merchant_id, baseline)])
+            )
+
+    def results(self) -> dict[str, dict[str, Any]]:
+        """Everything of every merchant by field name, as a reader sees it."""
+        found = {}
+        for shard in self.shards:
+            shard.touch()
+            rows = shard.take_changed()
+            if rows is not None:
+                found.update(fields_of(rows))
+        return found
+
+
+def fields_of(rows: MerchantRows) -> dict[str, dict[str, Any]]:
+    """Columns to plain fields; absent ones are left out."""
+    found = {}
+    for i, merchant_id in enumerate(rows.merchant_ids):
+        fields: dict[str, Any] = {"name": rows.names[i], "event_time": int(rows.event_time_ms[i])}
+        for w, window in enumerate(WINDOWS):
+            for m, measure in enumerate(MEASURES):
+                fields[f"{measure}:{window}"] = int(rows.measures[i, w, m])
+            for k, multiple in enumerate(MULTIPLES):
+                value = float(rows.multiples[i, w, k])
+                if value == value:
+                    fields[f"{multiple}:{window}"] = value
+        peak = float(rows.peak_multiple[i])
+        if peak == peak:
+            fields["peak"] = peak
+            fields["peak_at"] = int(rows.peak_at_ms[i])
+            fields["peak_same_period"] = float(rows.peak_same_period[i])
+        found[merchant_id] = fields
+    return found
+
+
+def recomputed(
+    events: Iterable[dict[str, Any]], sale_ms: int | None = DAY_START_MS
+) -> dict[str, dict[str, int]]:
+    """Measures of every merchant at the newest event, from the events themselves, the slow way."""
+    good = list(events)
+    newest = max(e["event_time"] for e in good)
+    day_start = (newest + SHANGHAI_OFFSET_MS) // DAY_MS * DAY_MS - SHANGHAI_OFFSET_MS
+    result: dict[str, dict[str, int]] = {}
+    for event in good:
+        fields = result.setdefault(event["merchant_id"], {f"{m}:{w}": 0 for m in MEASURES for w in WINDOWS})
+        for window in WINDOWS:
+            at = event["event_time"]
+            if window == "day":
+                inside = at >= day_start
+            elif window == "sale":
+                inside = sale_ms is not None and at >= sale_ms
+            else:
+                sliding = next(w for w in SLIDING if w.name == window)
+                current = newest // sliding.bucket_ms
+                inside = current - sliding.buckets < at // sliding.bucket_ms <= current
+            if not inside:
+                continue
+            if event["status"] == "paid":
+                fields[f"orders:{window}"] += 1
+                fields[f"units:{window}"] += event["quantity"]
+                fields[f"gmv:{window}"] += event["amount"]
+            elif event["status"] in ("refunded", "cancelled"):
+                fields[f"refunds:{window}"] += event["amount"]
+    return result
+
+
+def recomputed_peaks(events: Iterable[dict[str, Any]], closed_upto_ms: int) -> dict[str, tuple[int, int]]:
+    """Greatest closed hour of every merchant, by minutes: (gmv, exclusive end)."""
+    minutes: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    for event in events:
+        if event["status"] == "paid":
+            minutes[event["merchant_id"]][event["event_time"] // MINUTE_MS] += event["amount"]
+    peaks = {}
+    for merchant, sold in minutes.items():
+        best = (0, 0)
+        for minute in sorted(sold):
+            end_ms = (minute + 1) * MINUTE_MS
+            if end_ms > closed_upto_ms:
+                continue
+            hour = sum(gmv for m, gmv in sold.items() if minute - 60 < m <= minute)
+            if hour > best[0]:
+                best = (hour, end_ms)
+        if best[0]:
+            peaks[merchant] = best
+    return peaks

@@ -1,0 +1,64 @@
+"""How often partitions are asked, and for how much."""
+
+from __future__ import annotations
+
+from operators.kafka_pace import BATCH_BYTES, FIRST_BATCH_MESSAGES, Pacer, batch_limit
+
+PLENTY = 1 << 40
+
+
+class Part:
+    """Stands for a partition."""
+
+
+def test_first_batch_is_small_as_the_size_of_messages_is_unknown() -> None:
+    assert batch_limit(50_000, 0, PLENTY) == FIRST_BATCH_MESSAGES
+
+
+def test_batch_of_small_messages_is_as_large_as_the_options_allow() -> None:
+    assert batch_limit(50_000, 166, PLENTY) == 50_000
+
+
+def test_batch_of_large_messages_keeps_to_its_bytes() -> None:
+    assert batch_limit(50_000, 1_000_000, PLENTY) == BATCH_BYTES // 1_000_000
+
+
+def test_batch_keeps_to_the_credit() -> None:
+    assert batch_limit(50_000, 100, 1_000) == 10
+
+
+def test_a_message_larger_than_the_credit_is_still_read() -> None:
+    assert batch_limit(50_000, 100, 1) == 1
+
+
+def test_thread_sleeps_only_while_every_partition_rests() -> None:
+    slept: list[float] = []
+    pacer = Pacer(sleep=slept.append)
+    busy, quiet = Part(), Part()
+    assert not pacer.resting(busy, 0.0)
+    pacer.rest(quiet, 0.0)
+    assert pacer.resting(quiet, 0.001)
+    assert slept == []
+    pacer.rest(busy, 0.001)
+    assert pacer.resting(quiet, 0.001)
+    assert slept == [0.002]
+
+
+def test_partition_that_was_closed_keeps_nobody_awake() -> None:
+    slept: list[float] = []
+    pacer = Pacer(sleep=slept.append)
+    gone, quiet = Part(), Part()
+    pacer.resting(gone, 0.0)
+    pacer.rest(quiet, 0.0)
+    pacer.leave(gone)
+    pacer.resting(quiet, 0.001)
+    assert slept == [0.002]
+
+
+def test_sleep_ends_with_the_shortest_rest() -> None:
+    slept: list[float] = []
+    pacer = Pacer(sleep=slept.append)
+    quiet = Part()
+    pacer.rest(quiet, 0.0)
+    pacer.resting(quiet, 0.0195)
+    assert [round(s, 6) for s in slept] == [0.0005]

@@ -1,0 +1,169 @@
+"""A shard comes back from its files exactly as it was at the committed snapshot."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import operators.shard_store as shard_store
+from operators.batches import Standing
+from operators.delta import ShardBaselines, ShardDelta
+from operators.shard import Shard
+from operators.shard_store import RebaseTurns, ShardRef, ShardStore, merge_deltas
+from operators.tally import shard_of_merchant
+from schemas.windows import HOUR_MS
+from tests.operators.night import DAY_START_MS, WarRoom, encoded, fields_of, flat_baseline, order, rules
+
+
+class AlwaysTurn(RebaseTurns):
+    def take(self) -> bool:
+        return True
+
+
+def deltas_of(seed: int, batches: int, partitions: int = 3) -> list[ShardDelta]:
+    """What one shard is sent by lanes that read a seeded stream, some of it old."""
+    rng = random.Random(seed)
+    room = WarRoom(rules(partitions, sale_opens_ms=None))
+    sent: list[ShardDelta] = []
+    shard = shard_of_merchant("m1")
+    room.deliver = lambda inputs: sent.extend(d for _, d in inputs if d.shard == shard)  # type: ignore[method-assign]
+    now = DAY_START_MS
+    for number in range(batches):
+        now += rng.randrange(HOUR_MS // 4)
+        events = [
+            order(number * 10 + i, rng.choice(["m1", f"m{rng.randrange(300)}"]), now - rng.randrange(9000))
+            for i in range(rng.randrange(4))
+        ]
+        if rng.random() < 0.05:
+            events.append(order(number * 10 + 9, "m1", now - 40 * HOUR_MS))
+        partition = rng.randrange(partitions)
+        if events:
+            room.send(partition, [encoded(e) for e in events])
+        else:
+            room.stand(partition, Standing.LIVE)
+    return sent
+
+
+def state_of(shard: Shard) -> dict[str, Any]:
+    """Everything that matters of a shard, comparable."""
+    shard.touch()
+    rows = shard.take_changed()
+    summary = shard.summary()
+    return {
+        "results": {} if rows is None else fields_of(rows),
+        "clock": (shard.clock.newest_ms, shard.clock.watermark_ms, shard.clock.offsets),
+        "closed": {
+            shard.merchants.text(r): shard.columns.closed[r].tolist() for r in range(len(shard.merchants))
+        },
+        "totals": summary.totals.tolist(),
+        "closed totals": shard.closing.totals.tolist(),
+    }
+
+
+def take(shard: Shard, store: ShardStore, delta: ShardDelta) -> None:
+    before = shard.closing.next_minute
+    shard.take(delta)
+    store.note(delta, shard.closing.next_minute != before)
+
+
+def test_a_delta_is_the_same_after_its_way_through_bytes() -> None:
+    for delta in deltas_of(5, 60):
+        again = ShardDelta.from_bytes(delta.to_bytes())
+        assert again.to_bytes() == delta.to_bytes()
+        assert again.progress == delta.progress
+        assert np.array_equal(again.values, delta.values)
+        assert again.suspects == delta.suspects
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32), cut=st.integers(1, 120))
+def test_merged_deltas_have_the_effect_of_the_deltas(seed: int, cut: int) -> None:
+    plain, merged = Shard(1, rules(3, sale_opens_ms=None)), Shard(1, rules(3, sale_opens_ms=None))
+    segment: list[ShardDelta] = []
+    for delta in deltas_of(seed, 120)[:cut]:
+        before = plain.closing.next_minute
+        plain.take(delta)
+        if plain.closing.next_minute != before:
+            for one in (*(merge_deltas(segment) if segment else ()), delta):
+                merged.take(one)
+            segment = []
+        else:
+            segment.append(delta)
+    for one in merge_deltas(segment) if segment else []:
+        merged.take(one)
+    assert state_of(merged) == state_of(plain)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**32), committed=st.integers(1, 5), rebase=st.booleans())
+def test_a_killed_shard_resumes_at_the_committed_snapshot(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, committed: int, rebase: bool
+) -> None:
+    directory = tmp_path_factory.mktemp("shards")
+    shard_rules = rules(3, sale_opens_ms=None)
+    deltas = deltas_of(seed, 150)
+    size = len(deltas) // 6 + 1
+    epochs = [deltas[i : i + size] for i in range(0, len(deltas), size)]
+    straight = Shard(1, shard_rules)
+    straight.take_baselines(ShardBaselines(1, deltas[0].progress, [("m1", flat_baseline("m1"))]))
+    shard, store = Shard(1, shard_rules), ShardStore(directory, 1, "run-1", AlwaysTurn())
+    known = ShardBaselines(1, deltas[0].progress, [("m1", flat_baseline("m1"))])
+    shard.take_baselines(known)
+    store.note_baselines(known)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shard_store, "SMALLEST_JOURNAL_BYTES", 500 if rebase else 1 << 40)
+        refs: list[ShardRef] = []
+        for epoch in epochs:
+            for delta in epoch:
+                take(shard, store, delta)
+            refs.append(store.save(shard, -1))
+        committed = min(committed, len(epochs) - 1)
+        ref = refs[committed - 1]  # the epochs after it were written, but never committed
+        resumed_store = ShardStore(directory, 1, "run-2", AlwaysTurn())
+        resumed = resumed_store.load(ref, shard_rules)
+        for epoch in epochs[committed:]:
+            for delta in epoch:
+                take(resumed, resumed_store, delta)
+            last = resumed_store.save(resumed, -1)
+        for delta in deltas:
+            straight.take(delta)
+        assert state_of(resumed) == state_of(straight)
+        third = ShardStore(directory, 1, "run-3", AlwaysTurn()).load(last, shard_rules)
+        assert state_of(third) == state_of(straight)
+
+
+def test_a_file_that_was_cut_is_refused_with_its_name(tmp_path: Path) -> None:
+    shard, store = Shard(1, rules(3)), ShardStore(tmp_path, 1, "run-1", AlwaysTurn())
+    for delta in deltas_of(3, 20):
+        take(shard, store, delta)
+    ref = store.save(shard, -1)
+    path = tmp_path / ref.journal
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=rf"{ref.journal} holds \d+ bytes, but \d+ were committed"):
+        ShardStore(tmp_path, 1, "run-2", AlwaysTurn()).load(ref, rules(3))
+
+
+def test_state_of_another_layout_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shard = Shard(1, rules())
+    block = shard.dump()
+    monkeypatch.setattr("operators.shard.STATE_LAYOUT", 2)
+    with pytest.raises(ValueError, match="state has layout 1; this version reads layout 2"):
+        Shard.load(block, rules())
+
+
+def test_disk_use_stays_bounded_however_long_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shard_store, "SMALLEST_JOURNAL_BYTES", 2000)
+    shard, store = Shard(1, rules(3)), ShardStore(tmp_path, 1, "run-1", AlwaysTurn())
+    for number, delta in enumerate(deltas_of(4, 600)):
+        take(shard, store, delta)
+        if number % 5 == 0:
+            store.save(shard, -1)
+    assert len(list(tmp_path.iterdir())) <= 2 * 11 + 2
+    shutil.rmtree(tmp_path)

@@ -1,0 +1,78 @@
+"""What holds the project together: published schemas, the direction of imports, shard names that split."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from operators.batches import Progress, Standing
+from operators.shards import SHARD_KEYS, SHARDS, route_hash
+from schemas.__main__ import PUBLISHED, RECORDS, published_text
+
+ROOT = Path(__file__).parent.parent
+MAY_IMPORT = {
+    "schemas": {"schemas"},
+    "operators": {"schemas", "operators"},
+    "flows": {"schemas", "operators", "flows"},
+    "loadgen": {"schemas", "loadgen"},
+    "dashboards": {"schemas", "dashboards"},
+    "warroom": {"schemas", "operators", "flows", "warroom", "loadgen"},
+}
+PLAIN = (
+    *("batches", "scan", "decode", "dedup", "tally", "delta", "order_lane", "bytes_kernels"),
+    *("event_clock", "calendar_days", "bucket_columns", "merchant_columns", "windows", "closing"),
+    *("multiples", "leaders", "shard", "board"),
+)
+"""Modules of the engine that know no Kafka, Redis, Prometheus or Bytewax."""
+
+
+def imported(path: Path) -> set[str]:
+    """First names of all modules that a file imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_the_published_schema_of_a_record_is_what_the_code_says(name: str) -> None:
+    assert (PUBLISHED / f"{name}.schema.json").read_text() == published_text(RECORDS[name])
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_imports_go_one_way(room: str) -> None:
+    wrong = {
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in (ROOT / room).rglob("*.py")
+        for name in imported(path) & MAY_IMPORT.keys() - MAY_IMPORT[room]
+    }
+    assert wrong == set()
+
+
+@pytest.mark.parametrize("module", PLAIN)
+def test_the_engine_runs_without_any_server(module: str) -> None:
+    clients = {"bytewax", "confluent_kafka", "redis", "prometheus_client"}
+    assert imported(ROOT / "operators" / f"{module}.py") & clients == set()
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 4, 6, 8, 12, 24])
+def test_every_worker_gets_the_same_number_of_shards(workers: int) -> None:
+    homes = [route_hash(key) % workers for key in SHARD_KEYS]
+    assert {homes.count(worker) for worker in range(workers)} == {SHARDS // workers}
+
+
+def test_routing_is_rusts_default_hash_of_a_text() -> None:
+    # Reference: std::hash::DefaultHasher over the str, printed by a Rust program.
+    assert [route_hash(key) for key in ("", "a", "shard-00")] == ROUTES
+
+
+ROUTES = [3476900567878811119, 8186225505942432243, 3001829788391264951]
+
+
+def test_progress_names_its_partition_as_redis_and_metrics_do() -> None:
+    assert Progress("orders", 3, 7, -1, Standing.LIVE).source == "orders/3"

@@ -1,0 +1,84 @@
+"""What a worker tells its supervisor over a pipe."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from operators.batches import Progress, Standing
+from operators.metrics_server import Heartbeat
+from warroom.worker_report import BeatingClock, Listener, Reporter
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[Listener, Reporter]]:
+    read_end, write_end = os.pipe()
+    listener = Listener(read_end)
+    yield listener, Reporter(write_end)
+    os.close(write_end)
+    listener.close()
+
+
+def test_beats_are_at_most_one_in_half_a_second(pipe: tuple[Listener, Reporter]) -> None:
+    listener, reporter = pipe
+    for _ in range(1_000):
+        reporter.beat()
+    listener.listen()
+    assert listener.beats == 1
+
+
+def test_reason_of_a_failure_arrives_as_one_line(pipe: tuple[Listener, Reporter]) -> None:
+    listener, reporter = pipe
+    reporter.failed("first line\nsecond line")
+    listener.listen()
+    assert listener.failure == "first line second line"
+    assert listener.refusal is None
+
+
+def test_refusal_is_told_apart_from_a_failure(pipe: tuple[Listener, Reporter]) -> None:
+    listener, reporter = pipe
+    reporter.refused("a newer run writes now")
+    listener.listen()
+    assert listener.refusal == "a newer run writes now"
+    assert listener.failure is None
+
+
+def test_line_that_arrives_in_two_pieces_is_put_together() -> None:
+    read_end, write_end = os.pipe()
+    listener = Listener(read_end)
+    os.write(write_end, "failed: 外".encode()[:-1])
+    listener.listen()
+    assert listener.failure is None
+    os.write(write_end, "failed: 外".encode()[-1:] + b"\n")
+    listener.listen()
+    assert listener.failure == "外"
+    os.close(write_end)
+    listener.close()
+
+
+def test_nobody_listening_is_no_reason_to_stop() -> None:
+    read_end, write_end = os.pipe()
+    reporter = Reporter(write_end)
+    os.close(read_end)
+    reporter.failed("nobody hears this")
+    reporter.beat()
+    os.close(write_end)
+
+
+def test_clock_beats_when_a_source_asks_whether_to_stop_and_when_a_shard_takes_progress() -> None:
+    beats: list[str] = []
+    clock = BeatingClock(lambda: beats.append("beat"), Heartbeat(30))
+    assert clock.stopping is False
+    assert len(beats) == 1
+    clock.note(Progress("orders", 0, 10, 1_000, Standing.LIVE))
+    assert len(beats) == 2
+    assert clock.newest_ms == 1_000
+
+
+def test_clock_keeps_what_it_was_told() -> None:
+    clock = BeatingClock(lambda: None, Heartbeat(30))
+    clock.stopping = True
+    clock.finishing = True
+    assert (clock.stopping, clock.finishing) == (True, True)

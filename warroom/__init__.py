@@ -1,0 +1,1 @@
+"""The application around the flows: command line, configuration, supervisor, services, reports, demo."""

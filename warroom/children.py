@@ -1,0 +1,83 @@
+"""Child processes that end with the process that started them, also when it is killed."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+LOOPBACK = "127.0.0.1"
+_PR_SET_PDEATHSIG = 1
+# Loaded here: between fork and exec nothing may be imported.
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _die_with(parent_pid: int, blocked: Collection[signal.Signals]) -> Callable[[], None]:
+    def between_fork_and_exec() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+        _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        if os.getppid() != parent_pid:  # it died before the call above
+            os._exit(1)
+
+    return between_fork_and_exec
+
+
+def start(
+    arguments: Sequence[str | Path],
+    *,
+    output: IO[bytes] | int | None = None,
+    environment: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+    outlive_parent: bool = False,
+    blocked: Collection[signal.Signals] = (),
+) -> subprocess.Popen[bytes]:
+    """Start a program in a process group of its own, so that Ctrl-C reaches only its parent.
+
+    The kernel kills it when the *thread* that calls this ends: call it from the main thread. With
+    ``outlive_parent`` it runs on. ``output`` takes both stdout and stderr. Signals that are ``blocked``
+    wait until the program unblocks them, so that none comes before its handler is there.
+    """
+    return subprocess.Popen(
+        [str(a) for a in arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        env=None if environment is None else dict(environment),
+        pass_fds=tuple(pass_fds),
+        process_group=0,
+        preexec_fn=None if outlive_parent else _die_with(os.getpid(), blocked),
+    )
+
+
+def end(process: subprocess.Popen[bytes], grace_seconds: float = 5.0) -> int:
+    """Ask a process to end, kill it after ``grace_seconds``, and return its exit code."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGCONT)  # a stopped process hears nothing else but KILL
+        process.terminate()
+        try:
+            return process.wait(grace_seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    return process.wait()
+
+
+def free_port(host: str = LOOPBACK) -> int:
+    """Return a TCP port that was free on ``host`` a moment ago; somebody else may take it first."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def accepts(host: str, port: int, timeout_seconds: float = 0.5) -> bool:
+    """Whether something accepts TCP connections at ``host:port``."""
+    try:
+        with socket.create_connection((host, port), timeout_seconds):
+            return True
+    except OSError:
+        return False

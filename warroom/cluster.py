@@ -1,0 +1,160 @@
+"""The worker processes of one run on this machine: started together, watched, ended together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from operators.redis_session import Run
+from warroom.children import start
+from warroom.hosts import Membership
+from warroom.settings import Settings
+from warroom.waiting import wait_until
+from warroom.worker import FORWARDED, REFUSED, TAKEN_ALONG
+from warroom.worker_report import Listener
+
+SETTLE_SECONDS: Final = 0.3
+WAR_ROOM: Final = "warroom.process:war_room"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the workers of every run are started with. ``flow``: ``module:function`` that builds it."""
+
+    settings: Settings
+    bounded: bool = False
+    start_over: bool = False
+    flow: str = WAR_ROOM
+
+
+@dataclass(slots=True)
+class Member:
+    """One worker process."""
+
+    index: int
+    process: subprocess.Popen[bytes]
+    listener: Listener
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a cluster is no longer whole. ``hopeless``: starting again cannot mend it.
+
+    ``rank``: of several the least is the cause, the others are what it did to the rest.
+    """
+
+    reason: str
+    hopeless: bool = False
+    rank: int = 0
+
+
+class Cluster:
+    """Workers of one run. ``started_at_s``: monotonic seconds."""
+
+    def __init__(self, job: Job, membership: Membership, run: Run) -> None:
+        self.started_at_s = time.monotonic()
+        self._hung_after_s = job.settings.supervisor.hung_after_seconds
+        self.members = [_start(job, membership, run, index) for index in membership.local]
+
+    @property
+    def is_running(self) -> bool:
+        """Whether any worker still runs."""
+        return any(m.process.poll() is None for m in self.members)
+
+    @property
+    def beats(self) -> bool:
+        """Whether every worker has given a sign of life since its start."""
+        return all(m.listener.beats for m in self.members)
+
+    def trouble(self) -> Ending | None:
+        """A worker that is dead, hung or refusing; None while all is well or all have drained."""
+        first = self._worst()
+        if first is None:
+            return None
+        # The others end because of it, or it because of them: all have a moment to say why.
+        wait_until(lambda: not self.is_running, SETTLE_SECONDS)
+        return self._worst()
+
+    def _worst(self) -> Ending | None:
+        for member in self.members:
+            member.listener.listen()
+        endings = [e for m in self.members if (e := self._trouble_of(m)) is not None]
+        return min(endings, key=lambda e: e.rank, default=None)
+
+    def _trouble_of(self, member: Member) -> Ending | None:
+        code = member.process.poll()
+        if code is None:
+            silent_s = time.monotonic() - member.listener.heard_at
+            if silent_s <= self._hung_after_s:
+                return None
+            return Ending(f"worker {member.index} has given no sign of life for {silent_s:.0f} s", rank=3)
+        if code == 0:
+            return None
+        if code == REFUSED:
+            return Ending(member.listener.refusal or f"worker {member.index} refused", hopeless=True)
+        reason = f"worker {member.index} {_died(code)}{_because(member.listener)}"
+        return Ending(reason, rank=_rank(code))
+
+    def tell(self, which: signal.Signals) -> None:
+        """Send a signal to every worker that still runs."""
+        for member in self.members:
+            if member.process.poll() is None:
+                member.process.send_signal(which)
+
+    def kill(self) -> None:
+        """End every worker at once; what they held is in the last snapshot."""
+        for member in self.members:
+            if member.process.poll() is None:
+                member.process.kill()
+        for member in self.members:
+            member.process.wait()
+            member.listener.listen()
+            member.listener.close()
+
+
+def _start(job: Job, membership: Membership, run: Run, index: int) -> Member:
+    settings_fd = os.memfd_create("warroom-settings")
+    os.write(settings_fd, job.settings.model_dump_json().encode())
+    read_end, write_end = os.pipe()
+    try:
+        process = start(
+            [
+                *(sys.executable, "-m", "warroom.worker"),
+                *("--index", str(index)),
+                *("--addresses", ";".join(membership.addresses)),
+                *("--run-number", str(run.number)),
+                *("--run-id", run.run_id),
+                *("--started-at-ms", str(run.started_at_ms)),
+                *("--settings-fd", str(settings_fd)),
+                *("--report-fd", str(write_end)),
+                *("--flow", job.flow),
+                *(["--bounded"] if job.bounded else []),
+                *(["--start-over"] if job.start_over else []),
+            ],
+            pass_fds=(settings_fd, write_end),
+            blocked=FORWARDED,
+        )
+    finally:
+        os.close(settings_fd)
+        os.close(write_end)
+    return Member(index, process, Listener(read_end))
+
+
+def _died(code: int) -> str:
+    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+
+def _rank(code: int) -> int:
+    """A worker that was taken along is the least likely cause, one that was killed the likeliest."""
+    if code < 0:
+        return 1
+    return 4 if code == TAKEN_ALONG else 2
+
+
+def _because(listener: Listener) -> str:
+    return f": {listener.failure}" if listener.failure else ""

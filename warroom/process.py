@@ -1,0 +1,55 @@
+"""What one worker process of the war room is made of: the flow, its metrics and its way to Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bytewax.dataflow import Dataflow
+from prometheus_client import CollectorRegistry, ProcessCollector
+
+from flows.shards import Place
+from flows.war_room import Process, build
+from operators.metrics import Metrics
+from operators.metrics_server import MetricsServer
+from operators.redis_publisher import PublisherSettings, RedisPublisher
+from warroom.wiring import options_of
+from warroom.worker import Post
+from warroom.worker_report import BeatingClock
+
+
+@contextmanager
+def war_room(post: Post, clock: BeatingClock) -> Iterator[Dataflow]:
+    """The war-room flow of one worker, with its metrics served as long as the context lasts."""
+    settings = post.settings
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    metrics = Metrics(registry, settings.metrics.top_n)
+    publisher = RedisPublisher(
+        PublisherSettings(
+            url=settings.redis.url,
+            prefix=settings.redis.prefix,
+            publish_interval_ms=settings.redis.publish_interval_ms,
+            writer=post.index,
+            start_over=post.start_over,
+        ),
+        post.run,
+    )
+    metrics.watch_publisher(publisher.stats)
+    ready = {"redis": lambda: None if publisher.stats().up else "not connected"}
+    server = MetricsServer(
+        settings.metrics.host, settings.metrics.port + post.index, registry, clock.heartbeat.check, ready
+    )
+    try:
+        yield build(
+            options_of(settings, bounded=post.bounded),
+            Process(
+                place=Place(post.index, len(post.addresses)),
+                run_name=f"{post.run.number}-{post.run.run_id}",
+                clock=clock,
+                metrics=metrics,
+                publisher=publisher,
+            ),
+        )
+    finally:
+        server.close()

@@ -1,0 +1,46 @@
+"""From the settings a person gives to the options a flow takes."""
+
+from __future__ import annotations
+
+from flows.options import EngineOptions, KafkaOptions, RedisOptions, WarRoomOptions
+from schemas.windows import SECOND_MS
+from warroom.settings import MEBIBYTE, Settings, milliseconds
+
+
+def options_of(settings: Settings, *, bounded: bool = False) -> WarRoomOptions:
+    """Everything the war-room flow has to be told."""
+    kafka, redis = settings.kafka, settings.redis
+    return WarRoomOptions(
+        kafka=KafkaOptions(
+            brokers=kafka.brokers,
+            orders=kafka.orders,
+            baselines=kafka.baselines,
+            dead_letters=kafka.dead_letters,
+            client=dict(kafka.client),
+            group=kafka.group,
+            on_lost_offsets=kafka.on_lost_offsets,
+        ),
+        redis=RedisOptions(url=redis.url, prefix=redis.prefix, publish_interval_ms=redis.publish_interval_ms),
+        engine=_engine(settings, bounded),
+    )
+
+
+def _engine(settings: Settings, bounded: bool) -> EngineOptions:
+    engine, opens = settings.engine, settings.sale.opens
+    return EngineOptions(
+        state_dir=settings.state.directory.absolute() if settings.state.enabled else None,
+        bounded=bounded,
+        lateness_ms=engine.lateness_ms,
+        idle_seconds=engine.idle_seconds,
+        align_ahead_ms=round(engine.align_ahead_seconds * SECOND_MS),
+        batch_messages=engine.batch_messages,
+        epoch_credit_bytes=engine.epoch_credit_mib * MEBIBYTE,
+        dedup_horizon_ms=round(engine.dedup_horizon_seconds * SECOND_MS),
+        dedup_memory_bytes=engine.dedup_memory_mib * MEBIBYTE,
+        timezone=engine.timezone,
+        sale_opens_ms=None if opens is None else milliseconds(opens),
+        top_size=engine.leaderboard_size,
+        top_min_orders=engine.leaderboard_min_orders,
+        series_watch=engine.series_watch,
+        series_merchants=engine.series_merchants,
+    )
