@@ -6,6 +6,7 @@ room (``MOST_BYTES`` for one number).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -101,20 +102,27 @@ def millionths(value: float) -> int:
 
 @kernel
 def put_scientific(out: U8, at: int, value: float, sign: int) -> int:
-    """A finite number of 9e12 and above, as 16 digits and an exponent."""
-    exponent = 0
-    while value >= 1e16:
-        value /= 10.0
-        exponent += 1
-    whole = int(value)
+    """A finite number of 9e12 and above, as 16 digits (17 at most) and an exponent.
+
+    One scaling by a power of ten, so that its rounding does not add up: right to 15 digits.
+    """
+    exponent = int(math.floor(math.log10(value))) - 15
+    scaled = value / 10.0**exponent if exponent > 0 else value * 10.0**-exponent
+    whole = int(scaled + 0.5)
     count = digits_of(whole)
-    at = put_length(out, at, 36, sign + count + 1 + digits_of(exponent))
+    below = 1 if exponent < 0 else 0
+    exponent = abs(exponent)
+    at = put_length(out, at, 36, sign + count + 1 + below + digits_of(exponent))
     if sign:
         out[at] = 45
         at += 1
     at = put_digits(out, at, whole, count)
     out[at] = 101
-    return put_line_end(out, put_digits(out, at + 1, exponent, digits_of(exponent)))
+    at += 1
+    if below:
+        out[at] = 45
+        at += 1
+    return put_line_end(out, put_digits(out, at, exponent, digits_of(exponent)))
 
 
 @kernel

@@ -75,5 +75,8 @@ def test_decimals_have_no_zeros_at_the_end(value: float, text: str) -> None:
 
 @untimed
 @given(st.floats(9e12, 1e308))
+@example(9000000000000.5)
+@example(9.999999999999999e15)
+@example(1e308)
 def test_enormous_numbers_keep_their_size(value: float) -> None:
     assert math.isclose(float(decimal_text(value)), value, rel_tol=1e-14)
