@@ -124,10 +124,14 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     featured: list[Featured] = []
     outages: list[Outage] = []
     bots: Bots | None = None
+    begins_ms: Annotated[int, Meta(ge=0)] | None = None
+    """When it begins, in milliseconds since the epoch, instead of at the day's local midnight."""
 
     @property
     def start_ms(self) -> int:
-        """Local midnight of the day, in milliseconds since the epoch."""
+        """Local midnight of the day, or ``begins_ms``, in milliseconds since the epoch."""
+        if self.begins_ms is not None:
+            return self.begins_ms
         day = datetime.fromisoformat(self.day).replace(tzinfo=ZoneInfo(self.timezone))
         return int(day.timestamp()) * 1000
 
