@@ -36,6 +36,7 @@ from loadgen.options import (
 )
 from loadgen.oracle import Answers
 from loadgen.pacing import Pace
+from loadgen.probe_command import probe
 from loadgen.progress import Watch, progress
 from loadgen.recorded import Complaint, read_files
 from loadgen.replay import question_about
@@ -195,6 +196,9 @@ def finish(done: Summary) -> None:
     typer.echo(sentence(done))
     if not done.complete:
         raise typer.Exit(1)
+
+
+app.command()(probe)
 
 
 def main() -> None:

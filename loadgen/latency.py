@@ -66,3 +66,8 @@ class Histogram:
             return {}
         marks = {f"p{100 * share:g}": self.quantile_us(share) / 1000 for share in QUANTILES}
         return {**marks, "max": bucket_upper(int(np.flatnonzero(self.counts)[-1])) / 1000}
+
+    def buckets_ms(self) -> list[tuple[float, int]]:
+        """Upper edge in milliseconds and count of every bucket that is not empty, ascending."""
+        held = np.flatnonzero(self.counts)
+        return [(bucket_upper(int(bucket)) / 1000, int(self.counts[bucket])) for bucket in held]
