@@ -47,6 +47,9 @@ WRONG_STATUS: Final = INVALID + 5
 NO_QUANTITY: Final = INVALID + 6
 
 
+Headers = tuple[tuple[str, bytes | None], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Messages:
     """Messages of one partition in the order of sending, values in one buffer. ``n`` of them.
@@ -63,6 +66,7 @@ class Messages:
     timestamps_ms: I64  # n, since the epoch
     due_ms: I64  # n, when it is sent, in milliseconds since the scenario's start
     events: I32  # n, events in it
+    headers: list[Headers] | None = None  # n, of recorded messages only
 
     def __len__(self) -> int:
         return len(self.starts)

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from loadgen.draws import I64
 from loadgen.json_bytes import Messages
 from loadgen.keying import Key, partitions_of_ids
 from loadgen.local_time import midnight_ms
@@ -16,6 +17,7 @@ from loadgen.options import instant_ms
 from loadgen.oracle import Asked
 from loadgen.recorded import STATUSES
 from loadgen.stream import KINDS, Block, Facts
+from schemas.baselines import Baseline
 from schemas.windows import DEFAULT_TIMEZONE
 
 ROWS_A_BLOCK: Final = 100_000
@@ -54,17 +56,21 @@ def make_recording(orders: pl.DataFrame, partitions: int, key: Key = "order") ->
     return Recording(ordered, ids, int(ordered["event_ms"][0]) if len(ordered) else 0, partitions)
 
 
-def question_about(name: str, sale_opens: str | None) -> Callable[[Recording], Asked]:
-    """What the oracle is asked about a recording; the sale opens at its first local midnight unless told.
+def question_about(
+    name: str, sale_opens: str | None, baselines: list[Baseline]
+) -> Callable[[list[str], int], Asked]:
+    """What the oracle is asked about a recording, given its merchants and its start in ms since the epoch.
+
+    The sale opens at its first local midnight unless told.
 
     Raises ``LoadgenError`` if ``sale_opens`` is no time with its offset.
     """
+    by_merchant = {baseline.merchant_id: baseline for baseline in baselines}
     opens_ms = None if sale_opens is None else instant_ms("--sale-opens", sale_opens)
 
-    def question(recording: Recording) -> Asked:
-        first = midnight_ms(DEFAULT_TIMEZONE, recording.start_ms)
-        opened = first if opens_ms is None else opens_ms
-        return Asked(name, recording.merchant_ids, {}, opened)
+    def question(merchant_ids: list[str], start_ms: int) -> Asked:
+        first = midnight_ms(DEFAULT_TIMEZONE, start_ms)
+        return Asked(name, merchant_ids, by_merchant, first if opens_ms is None else opens_ms)
 
     return question
 
@@ -109,7 +115,10 @@ def recording_blocks(recording: Recording) -> Iterator[Block]:
             for partition in range(recording.partitions)
         ]
         end_ms = int(part["event_ms"][-1]) - recording.start_ms + 1
-        yield Block(messages, [_facts(part)], end_ms)
+        copies = int(part["copy"].sum())
+        kinds = np.zeros(len(KINDS), np.int64)
+        kinds[0], kinds[1] = len(part) - copies, copies
+        yield Block(messages, [facts_of(part, kinds)], end_ms)
 
 
 def _messages(recording: Recording, part: pl.DataFrame, partition: int) -> Messages:
@@ -130,10 +139,9 @@ def _messages(recording: Recording, part: pl.DataFrame, partition: int) -> Messa
     )
 
 
-def _facts(part: pl.DataFrame) -> Facts:
+def facts_of(part: pl.DataFrame, kinds: I64) -> Facts:
+    """The facts about orders in columns: those that are no ``copy`` of one before. ``kinds``: (6,)."""
     good = part.filter(~pl.col("copy"))
-    kinds = np.zeros(len(KINDS), np.int64)
-    kinds[0], kinds[1] = len(good), len(part) - len(good)
     return Facts(
         row=good["row"].to_numpy(),
         event_ms=good["event_ms"].to_numpy(),

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 import polars as pl
 
+from loadgen.amplify import Amplifier
 from loadgen.client import Client
 from loadgen.errors import DeliveryError, LoadgenError
 from loadgen.keying import Key, keyed_blocks, keyed_plan
@@ -18,7 +19,8 @@ from loadgen.oracle import Asked, answer
 from loadgen.pacing import Pace
 from loadgen.plan import Plan, make_plan
 from loadgen.processes import Part, send_parts
-from loadgen.replay import Recording, make_recording, recording_blocks
+from loadgen.raw_replay import Ledger, RawRecording, in_order, raw_blocks
+from loadgen.replay import make_recording, recording_blocks
 from loadgen.scenario import Scenario
 from loadgen.sending import Account, send_all
 from loadgen.standing import Standing, standing_of
@@ -27,6 +29,8 @@ from loadgen.summary import Summary, summarise
 from loadgen.topics import ready, send_baselines
 from loadgen.truth import Truth
 
+Question = Callable[[list[str], int], Asked]
+"""What the oracle is asked about a recording, given its merchants and its start in ms since the epoch."""
 Watcher = Callable[[Standing], None]
 WATCH_EVERY_S: Final = 0.25
 
@@ -102,7 +106,7 @@ def run_scenario(
 
 def run_recording(
     orders: pl.DataFrame,
-    asked_of: Callable[[Recording], Asked],
+    asked_of: Question,
     target: Target,
     pace: Pace,
     outputs: Outputs,
@@ -112,10 +116,47 @@ def run_recording(
     """Send recorded orders (columns of ``recorded.FIELDS``) and account for them, as ``run_scenario``."""
     outputs.check()
     recording = make_recording(orders, target.open_orders(), key)
-    question = asked_of(recording)
+    question = asked_of(recording.merchant_ids, recording.start_ms)
     stream = keyed_blocks(recording_blocks(recording), key)
-    load = Load(question.scenario, stream, question, 0, recording.start_ms)
+    load = Load(question.scenario, stream, question, _send_known(question, target), recording.start_ms)
     return send_load(load, target, pace, outputs, watch)
+
+
+def run_raw(
+    messages: pl.DataFrame,
+    asked_of: Question,
+    target: Target,
+    pace: Pace,
+    outputs: Outputs,
+    amplifier: Amplifier,
+    begins_ms: int | None = None,
+    watch: Watcher = lambda _: None,
+) -> Summary:
+    """Send recorded messages (``recording_file.SCHEMA``) as they were and account for them.
+
+    ``begins_ms``: their times are moved so that the first is at this one.
+    """
+    outputs.check()
+    ordered = in_order(messages)
+    first_ms = int(ordered["timestamp_ms"][0]) if len(ordered) else 0
+    ledger = Ledger()
+    shift_ms = 0 if begins_ms is None else begins_ms - first_ms
+    recording = RawRecording(
+        ordered, target.open_orders(), amplifier, shift_ms, ledger if outputs.oracle else None
+    )
+    question = asked_of(ledger.merchant_ids, recording.start_ms)
+    load = Load(
+        question.scenario, raw_blocks(recording), question, _send_known(question, target), recording.start_ms
+    )
+    return send_load(load, target, pace, outputs, watch)
+
+
+def _send_known(question: Asked, target: Target) -> int:
+    """Send the baselines that the oracle knows; how many."""
+    if not question.baselines:
+        return 0
+    target.open_baselines()
+    return send_baselines(target.settings, target.topic_baselines, question.baselines.values())
 
 
 @dataclass(frozen=True, slots=True)
