@@ -15,7 +15,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from loadgen.draws import I32, I64
 from loadgen.local_time import midnight_ms, share_of
-from loadgen.stream import KINDS
+from loadgen.facts import KINDS
 from loadgen.truth import Truth
 from schemas.baselines import Baseline
 from schemas.windows import (

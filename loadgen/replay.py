@@ -15,7 +15,8 @@ from loadgen.json_bytes import Messages
 from loadgen.local_time import midnight_ms
 from loadgen.oracle import Asked
 from loadgen.recorded import STATUSES
-from loadgen.stream import KINDS, Block, Facts
+from loadgen.facts import KINDS, Facts
+from loadgen.stream import Block
 from schemas.windows import DEFAULT_TIMEZONE
 
 ROWS_A_BLOCK: Final = 100_000

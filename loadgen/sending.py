@@ -16,7 +16,8 @@ from loadgen.client import Client
 from loadgen.draws import I64
 from loadgen.json_bytes import Messages
 from loadgen.pacing import Pace
-from loadgen.stream import KINDS, Block
+from loadgen.facts import KINDS
+from loadgen.stream import Block
 
 ON_TIME_US: Final = 100_000
 """A message handed over this much after it was due at most counts as on time."""

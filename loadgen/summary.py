@@ -9,7 +9,7 @@ from loadgen.client import Client
 from loadgen.librdkafka import bucket_upper
 from loadgen.pacing import Pace
 from loadgen.sending import Account
-from loadgen.stream import KINDS
+from loadgen.facts import KINDS
 
 QUANTILES = (0.5, 0.9, 0.99, 0.999)
 

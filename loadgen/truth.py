@@ -9,7 +9,7 @@ import polars as pl
 
 from loadgen.cells import CANCELLED, CREATED, PAID
 from loadgen.draws import I64
-from loadgen.stream import KINDS, Facts
+from loadgen.facts import KINDS, Facts
 from schemas.windows import FINEST_BUCKET_MS, MEASURES
 
 COMPACT_AT_ROWS: Final = 3_000_000
