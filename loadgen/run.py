@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
+from loadgen.channels import CHANNELS
 from loadgen.client import Client
 from loadgen.errors import LoadgenError
 from loadgen.oracle import Asked, answer
@@ -136,6 +137,8 @@ def watched(stream: Iterator[Block], truth: Truth | None) -> Iterator[Block]:
         if truth is not None:
             for facts in block.facts:
                 truth.add(facts)
+            for clicks in block.click_facts:
+                truth.add_clicks(clicks)
         yield block
 
 
@@ -149,6 +152,8 @@ def asked(plan: Plan) -> Asked:
         sale_open_ms=scenario.sale_open_ms,
         timezone=scenario.timezone,
         featured=tuple(merchant.merchant_id for merchant in scenario.featured),
+        channels=CHANNELS,
+        categories=tuple(catalogue.categories),
     )
 
 

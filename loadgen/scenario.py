@@ -21,8 +21,7 @@ HOURS_A_DAY: Final = 24
 MOST_PEOPLE: Final = 9_000_000
 """A person's number has seven digits."""
 
-VIEWS_A_VISIT: Final = 15 / 8
-"""Four visits in eight have one view, two have two, one three and one four."""
+MOST_VIEWS: Final = 4
 BUYERS_LEAN: Final = 4
 
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -125,7 +124,7 @@ class ClickFaults(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Clicks(Struct, frozen=True, forbid_unknown_fields=True):
-    """Visits, and what they lead to. A visit has one to four views, ``VIEWS_A_VISIT`` on average.
+    """Visits, and what they lead to. A visit has one to four views, ``views_per_visit`` on average.
 
     ``views_per_order``: views for each paid order. ``browsed``: share of the orders that a visit of
     their buyer led to; the other views are of visitors who do not buy then. ``cart_rate``,
@@ -135,7 +134,8 @@ class Clicks(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     views_per_order: Annotated[float, Meta(gt=0, le=100)] = 10.0
-    browsed: Share = 0.5
+    views_per_visit: Annotated[float, Meta(ge=1, le=MOST_VIEWS)] = 1.8
+    browsed: Share = 0.8
     cart_rate: Share = 0.06
     favorite_rate: Share = 0.03
     join_rate: Share = 0.005
@@ -160,7 +160,7 @@ class Clicks(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def looks_per_order(self) -> float:
         """Visits without an order for each paid order; negative where the buyers alone view too much."""
-        return self.views_per_order / VIEWS_A_VISIT - self.browsed
+        return self.views_per_order / self.views_per_visit - self.browsed
 
 
 class Outage(Struct, frozen=True, forbid_unknown_fields=True):
@@ -291,7 +291,7 @@ def _click_problem(scenario: Scenario) -> str | None:
     if clicks.looks_per_order < 0:
         return (
             f"clicks.views_per_order is {clicks.views_per_order:g}, but the buyers alone view "
-            f"{clicks.browsed * VIEWS_A_VISIT:g} an order; raise it or lower clicks.browsed"
+            f"{clicks.browsed * clicks.views_per_visit:g} an order; raise it or lower clicks.browsed"
         )
     for name in ("cart_rate", "favorite_rate", "join_rate"):
         if clicks.chances(getattr(clicks, name))[1] > 1:

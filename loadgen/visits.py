@@ -26,7 +26,7 @@ from loadgen.channels import (
 from loadgen.draws import CHANCE_ONE, I32, I64, U8, U64, below, chance, compiled, draw, mix, stream_key
 from loadgen.people import Pool, Traits, stranger
 from loadgen.plan import Plan
-from loadgen.scenario import Clicks
+from loadgen.scenario import MOST_VIEWS, Clicks
 
 VISIT_MS: Final = 10 * 60_000
 MOST_STEPS: Final = 8
@@ -36,7 +36,6 @@ STRAY_SHARE: Final = CHANCE_ONE // 32
 UNNAMED_SHARE: Final = CHANCE_ONE // 200
 JOIN_STREAM: Final = 103
 PEOPLE_STEP: Final = 7919
-VIEWS: Final[U8] = np.array([1, 1, 1, 1, 2, 2, 3, 4], np.uint8)
 
 
 class ClickArrivals(NamedTuple):
@@ -56,6 +55,7 @@ class Chances(NamedTuple):
 
     browsed: int
     looks: int  # thousandths of a visit without an order, for each order
+    more: int  # for each of the three views after the first
     favorite: tuple[int, int]
     cart: tuple[int, int]
     join: tuple[int, int]
@@ -70,7 +70,8 @@ def chances_of(clicks: Clicks) -> Chances:
         buying, looking = clicks.chances(rate)
         pairs.append((chance(looking), chance(buying)))
     return Chances(
-        chance(clicks.browsed), round(clicks.looks_per_order * 1000), *pairs,
+        chance(clicks.browsed), round(clicks.looks_per_order * 1000),
+        chance((clicks.views_per_visit - 1) / (MOST_VIEWS - 1)), *pairs,
         chance(clicks.faults.repeated_join), chance(clicks.unsourced),
     )  # fmt: skip
 
@@ -205,7 +206,9 @@ def _visit(
     chances: Chances, traits: Traits, out: ClickArrivals, count: int,
 ) -> int:  # fmt: skip
     """One visit, its steps evenly over its length. ``kind``: 1 with an order, 2 with a planned join."""
-    views = np.int64(VIEWS[np.int64(bits & np.uint64(7))])
+    views = 1
+    for extra in range(1, MOST_VIEWS):
+        views += np.int64(_hit(mix(bits + np.uint64(extra)), chances.more))
     with_order = 1 if kind > 0 else 0
     favorite = np.int64(_hit(mix(bits + np.uint64(11)), chances.favorite[with_order]))
     cart = np.int64(_hit(mix(bits + np.uint64(12)), chances.cart[with_order]))
