@@ -20,7 +20,7 @@ from loadgen.facts import KINDS
 from loadgen.local_time import midnight_ms, share_of
 from loadgen.oracle_joins import HOURS_TO_100, hours_to_100
 from loadgen.oracle_peaks import Peaks
-from loadgen.oracle_people import known_people, people_of
+from loadgen.oracle_people import Crowd, repeating, visitors_and_buyers
 from loadgen.oracle_rollups import rollups_of
 from loadgen.ratios import rates_of
 from loadgen.truth import Truth
@@ -194,15 +194,19 @@ def _present(columns: Mapping[str, F64], i: int) -> dict[str, float]:
 def _people(
     asked: Asked, who: _Merchants, rows: I32, truth: Truth, starts: Mapping[str, I64]
 ) -> dict[str, I64]:
-    def placed(frame: pl.DataFrame) -> pl.DataFrame:
-        return frame.with_columns(at=np.searchsorted(rows, frame["row"].to_numpy()))
-
+    visits, paid = truth.visits(), truth.paid()
+    clicked, bought = (
+        Crowd(np.searchsorted(rows, f["row"].to_numpy()), f["person"].to_numpy(), f["event_ms"].to_numpy())
+        for f in (visits, paid)
+    )
     known = {
         i: members
         for i, merchant_id in enumerate(who.ids)
         if (members := known_members(asked.baselines.get(merchant_id)))
     }
-    return people_of(placed(truth.visits()), placed(truth.paid()), known_people(known), len(rows), starts)
+    first_order = paid["first_order"].to_numpy()
+    again = repeating(bought, first_order, known, starts, len(rows))
+    return visitors_and_buyers(clicked, bought, starts, len(rows)) | again
 
 
 def known_members(baseline: Baseline | None) -> list[str]:
@@ -292,7 +296,7 @@ def _windows(
         inside = bucket >= starts[window][position] if len(row) else np.zeros(0, bool)
         for measure in MEASURES:
             total = np.zeros(len(who.ids), np.int64)
-            np.add.at(total, position[inside], sums[measure].to_numpy()[inside])
+            np.add.at(total, position[inside], sums[measure].to_numpy()[inside].astype(np.int64))
             measures[f"{measure}:{window}"] = total
         shares = np.array(
             [

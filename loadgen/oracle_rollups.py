@@ -14,12 +14,14 @@ import numpy as np
 import polars as pl
 
 from loadgen.draws import I64
-from loadgen.oracle_people import known_people, people_of
+from loadgen.oracle_people import Crowd, visitors_and_buyers
 from loadgen.ratios import rates_of
 from loadgen.truth import Truth
 from schemas.windows import MEASURES, WINDOWS
 
 OWN_ROWS: Final = 200
+MOST_NAMES: Final = 1 << 31
+"""More than a dimension may have names, so that two make one number."""
 UNKNOWN: Final = "unknown"
 Row = tuple[dict[str, int], dict[str, int], dict[str, float]]
 """Measures, people and rates of one value."""
@@ -73,22 +75,24 @@ def _columns(
         inside = bucket >= spans[window][0]
         for measure in MEASURES:
             total = np.zeros(size, np.int64)
-            np.add.at(total, at[inside], sums[measure].to_numpy()[inside])
+            np.add.at(total, at[inside], sums[measure].to_numpy()[inside].astype(np.int64))
             measures[f"{measure}:{window}"] = total
     starts = {window: np.full(size, spans[window][0], np.int64) for window in WINDOWS}
-    placed = [frame.with_columns(at=_positions(positions, keys, frame)) for frame in (visits, paid)]
-    people = people_of(placed[0], placed[1], known_people({}), size, starts)
-    # Repeating and returning are said of a merchant's people, not of a place's.
-    return measures, {k: v for k, v in people.items() if k.startswith(("visitors:", "buyers:"))}
+    crowds = [
+        Crowd(_positions(positions, keys, f), f["person"].to_numpy(), f["event_ms"].to_numpy())
+        for f in (visits, paid)
+    ]
+    return measures, visitors_and_buyers(crowds[0], crowds[1], starts, size)
 
 
 def _positions(positions: Mapping[tuple[int, ...], int], keys: tuple[str, ...], frame: pl.DataFrame) -> I64:
-    if not keys:
-        return np.zeros(len(frame), np.int64)
-    table = pl.DataFrame(list(positions), schema={key: frame.schema[key] for key in keys}, orient="row")
-    table = table.with_columns(at=pl.Series(list(positions.values()), dtype=pl.Int64))
-    joined = frame.select(keys).join(table, on=keys, how="left", maintain_order="left")
-    return joined["at"].to_numpy().astype(np.int64)
+    """The position of each row's value."""
+    code = np.zeros(len(frame), np.int64)
+    table = np.zeros(len(positions), np.int64)
+    for place, key in enumerate(keys):
+        code = code * MOST_NAMES + frame[key].to_numpy().astype(np.int64)
+        table = table * MOST_NAMES + np.array([value[place] for value in positions], np.int64)
+    return np.searchsorted(table, code)  # the values are in order
 
 
 def _rows(measures: Mapping[str, I64], people: Mapping[str, I64], size: int) -> Iterator[Row]:

@@ -1,7 +1,7 @@
 """What the oracle keeps of the events that count: sums by five seconds, and who was where when last.
 
-Sums shrink as they are added up. Of people one line is kept for each paid order, and one for each visitor
-of a merchant in a place (24 bytes): no hash, no sketch, nothing that could be wrong as the engine could be.
+Sums shrink as they are added up. Of people a line of 24 bytes is kept for each paid order, and for each
+visitor of a merchant in a place: no hash, no sketch, nothing that could be wrong as the engine could be.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from loadgen.draws import I64
 from loadgen.facts import KINDS, ClickFacts, Facts, Where
 from schemas.windows import CLICK_MEASURES, FINEST_BUCKET_MS, MEASURES, ORDER_MEASURES
 
-COMPACT_AT_ROWS: Final = 3_000_000
+COMPACT_AT_ROWS: Final = 4_000_000
 PLACE: Final = ("channel", "tier", "category")
 CUTS: Final = (("row",), ("channel", "tier"), ("category",))
 """What sums are kept by, each beside the bucket."""
@@ -30,9 +30,9 @@ class Truth:
 
     def __init__(self) -> None:
         self._sums = {cut: _Pile(_adding((*cut, "bucket_ms"))) for cut in CUTS}
-        self._visits = _Pile(lambda frame: frame.group_by(_WHO).agg(pl.col("event_ms").max()))
+        self._visits = _Pile(lambda frame: frame.group_by(_WHO).agg(pl.col("event_ms").max()), at_once=False)
         self._joins = _Pile(_first_joins)
-        self._paid = _Pile(lambda frame: frame)
+        self._paid = _Pile(lambda frame: frame, at_once=False)
         self.kinds: I64 = np.zeros(len(KINDS), np.int64)
         self.click_kinds: I64 = np.zeros(len(KINDS), np.int64)
         self.newest_ms = -1
@@ -95,7 +95,7 @@ class Truth:
         return self._joins.all(_schema(*_WHO, "event_ms", "times"))
 
     def sums(self, cut: tuple[str, ...] = ("row",)) -> pl.DataFrame:
-        """Columns of a ``cut``, ``bucket_ms`` and ``MEASURES``, in their order."""
+        """Columns of a ``cut``, ``bucket_ms`` and ``MEASURES``; by ``row`` in the order of merchant and time."""
         joined = self.joins().select(
             *cut,
             bucket_ms=pl.col("event_ms") - pl.col("event_ms") % FINEST_BUCKET_MS,
@@ -103,10 +103,11 @@ class Truth:
         )
         keys = (*cut, "bucket_ms")
         parts = [self._sums[cut].all(_schema(*keys, *MEASURES)), _wide(joined)]
-        return _adding(keys)(pl.concat(parts)).sort(keys)
+        whole = _adding(keys)(pl.concat(parts))
+        return whole.sort(keys) if cut == ("row",) else whole
 
     def visits(self) -> pl.DataFrame:
-        """Who clicked where: row, person, ``PLACE``, and the newest ``event_ms``."""
+        """Who clicked where: row, person, ``PLACE``, ``event_ms``; of several at least the newest."""
         return self._visits.all(_schema(*_WHO, "event_ms"))
 
     def paid(self) -> pl.DataFrame:
@@ -115,15 +116,16 @@ class Truth:
 
 
 class _Pile:
-    """Frames, made one again and shorter by ``shrink`` whenever they have become many rows."""
+    """Frames, made one and shorter by ``shrink`` whenever they have become many rows; each one ``at_once``."""
 
-    def __init__(self, shrink: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
+    def __init__(self, shrink: Callable[[pl.DataFrame], pl.DataFrame], at_once: bool = True) -> None:
         self._shrink = shrink
+        self._at_once = at_once
         self._parts: list[pl.DataFrame] = []
         self._loose = 0
 
     def add(self, frame: pl.DataFrame) -> None:
-        self._parts.append(self._shrink(frame))
+        self._parts.append(self._shrink(frame) if self._at_once else frame)
         self._loose += len(self._parts[-1])
         if self._loose > COMPACT_AT_ROWS:
             self._parts, self._loose = [self._shrink(pl.concat(self._parts))], 0
@@ -133,12 +135,15 @@ class _Pile:
         if not self._parts:
             return pl.DataFrame(schema=schema)
         if len(self._parts) > 1:
-            self._parts, self._loose = [self._shrink(pl.concat(self._parts))], 0
+            whole = pl.concat(self._parts)
+            self._parts = [self._shrink(whole) if self._at_once else whole.rechunk()]
         return self._parts[0]
 
 
 _TYPES: Final[dict[str, type[pl.DataType]]] = {
     "row": pl.Int32, "person": pl.UInt32, "channel": pl.Int16, "tier": pl.UInt8, "category": pl.Int32,
+    # In five seconds there are less than 2**31 of each of these.
+    "orders": pl.Int32, **dict.fromkeys(CLICK_MEASURES, pl.Int32),
 }  # fmt: skip
 
 
@@ -151,14 +156,15 @@ def _frame(row: object, event_ms: I64, where: Where) -> pl.DataFrame:
         "row": row, "person": where.person, "channel": where.channel, "tier": where.tier,
         "category": where.category, "event_ms": event_ms,
     }  # fmt: skip
-    return pl.DataFrame(columns).cast(_TYPES)  # type: ignore[arg-type]
+    return pl.DataFrame(columns).with_columns(pl.col(name).cast(_TYPES[name]) for name in ("row", "person", *PLACE))
 
 
 def _wide(frame: pl.DataFrame) -> pl.DataFrame:
     """The same with a column for every measure, 0 where it has none."""
-    missing = [pl.lit(0, pl.Int64).alias(name) for name in MEASURES if name not in frame.columns]
+    missing = [pl.lit(0).alias(name) for name in MEASURES if name not in frame.columns]
     keys = [name for name in frame.columns if name not in MEASURES]
-    return frame.with_columns(missing).select(*keys, *MEASURES)
+    types = [pl.col(name).cast(_TYPES.get(name, pl.Int64)) for name in MEASURES]
+    return frame.with_columns(missing).select(*keys, *types)
 
 
 def _adding(keys: tuple[str, ...]) -> Callable[[pl.DataFrame], pl.DataFrame]:

@@ -11,7 +11,7 @@ import pytest
 from loadgen.cells import CANCELLED, CREATED, PAID, REFUNDED
 from loadgen.local_time import hours_of, midnight_ms
 from loadgen.oracle import Answers, Asked, answer
-from loadgen.stream import KINDS, Facts
+from loadgen.facts import KINDS, Facts
 from loadgen.truth import Truth
 from schemas.baselines import Baseline
 from schemas.windows import HOUR_MS, MINUTE_MS
