@@ -121,14 +121,18 @@ def _traits(
     """Traits of the featured merchants, then of the ordinary ones."""
     featured = scenario.featured
     clicks = scenario.clicks or Clicks()
-    tenths = np.array(UPLIFTS_TENTHS, np.int64)[(drawn >> np.uint64(32)).astype(np.int64) % len(UPLIFTS_TENTHS)]
+    tenths = np.array(UPLIFTS_TENTHS, np.int64)[
+        (drawn >> np.uint64(32)).astype(np.int64) % len(UPLIFTS_TENTHS)
+    ]
     # Eight bits less, so that the product fits.
     circle = ordinary_orders * (weights >> 8) * 10 * CIRCLE_DAYS // ((WEIGHT_TOTAL >> 8) * tenths)
     leaning = _fill_bits(stream_key(scenario.seed, TRAIT_STREAM), np.empty(len(drawn), np.uint64))
     appeal = 600 + (leaning >> np.uint64(8)).astype(np.int64) % 801
     # Scaled so that the average visit count stays what was asked for.
     appeal = appeal * WEIGHT_TOTAL // max(1, int((appeal * weights).sum()) // 1000)
-    private = (clicks.private * (1 + ((leaning >> np.uint64(40)).astype(np.int64) % 1001 - 500) / 1000)).clip(0, 1)
+    private = (clicks.private * (1 + ((leaning >> np.uint64(40)).astype(np.int64) % 1001 - 500) / 1000)).clip(
+        0, 1
+    )
     own = [clicks.private if merchant.private is None else merchant.private for merchant in featured]
     meals = np.array([name in MEAL_KINDS for name in names], np.uint8)
     planned = [merchant.new_members is not None for merchant in featured]

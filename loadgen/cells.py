@@ -121,7 +121,9 @@ def _fill_component(
     tickets = plan.catalogue.ticket_fen
     _attribute(out.bits, component.rows, component.thresholds, component.aliases, tickets, even, FACTORS,
                out.row, out.amount_fen)  # fmt: skip
-    _name(out.bits, out.row, plan.catalogue.traits.circle, plan.pool, partition, component.members, out.member)
+    _name(
+        out.bits, out.row, plan.catalogue.traits.circle, plan.pool, partition, component.members, out.member
+    )
     if component.targets_fen is not None:
         _meet(int(component.targets_fen[block, partition]), out.amount_fen)
 

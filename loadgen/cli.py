@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -13,12 +15,33 @@ from rich.console import Console
 from loadgen import scenario as scenarios
 from loadgen.errors import LoadgenError
 from loadgen.mapping import load_mapping
+from loadgen.metrics import run_metrics
+from loadgen.options import (
+    AsFastAs,
+    Brokers,
+    CompressionOption,
+    CreateTopics,
+    KafkaSettings,
+    KeyOption,
+    MetricsPort,
+    OracleFile,
+    Partitions,
+    Rate,
+    Speed,
+    SummaryFile,
+    TimesOption,
+    now_ms,
+    pace_of,
+    settings,
+)
 from loadgen.oracle import Answers
 from loadgen.pacing import Pace
-from loadgen.progress import progress
+from loadgen.probe_command import probe
+from loadgen.progress import Watch, progress
 from loadgen.recorded import Complaint, read_files
 from loadgen.replay import question_about
-from loadgen.run import Outputs, Target, run_recording, run_scenario
+from loadgen.run import Form, Outputs, Target, run_recording, run_scenario
+from loadgen.standing import Standing
 from loadgen.summary import Summary, sentence
 from loadgen.verify import differences, table
 from schemas.redis_layout import DEFAULT_PREFIX
@@ -29,20 +52,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-Brokers = Annotated[str, typer.Option(help="Kafka address, HOST:PORT[,HOST:PORT].")]
-KafkaSettings = Annotated[
-    list[str] | None, typer.Option("--kafka", help="A librdkafka setting, KEY=VALUE; may be repeated.")
-]
-OracleFile = Annotated[Path | None, typer.Option(help="Write the exact expected results here (JSON).")]
-SummaryFile = Annotated[Path | None, typer.Option(help="Write the account of the run here (JSON).")]
-Speed = Annotated[
-    float | None, typer.Option(help="Scenario seconds a real second; 1 is real time.", min=0.001)
-]
-Rate = Annotated[float | None, typer.Option(help="Events a second, evenly.", min=0.001)]
-AsFastAs = Annotated[bool, typer.Option("--max", help="As fast as the broker takes it.")]
-Partitions = Annotated[int | None, typer.Option(help="Partitions of the orders topic.", min=1, max=4096)]
-CreateTopics = Annotated[bool, typer.Option("--create-topics", help="Make topics that are not there.")]
 
 
 @app.command()
@@ -63,20 +72,31 @@ def run(
     create_topics: CreateTopics = False,
     topic_orders: str = "orders",
     topic_baselines: str = "baselines",
+    topic_clicks: Annotated[str, typer.Option(help="Topic of clicks; empty: none are sent.")] = "clicks",
     events_per_message: Annotated[
         int, typer.Option(help="Pack this many events a message.", min=1, max=1000)
     ] = 1,
+    key: KeyOption = "order",
+    compression: CompressionOption = "none",
+    processes: Annotated[
+        int, typer.Option(help="Send from this many processes; the bytes stay the same.", min=1, max=64)
+    ] = 1,
+    times: TimesOption = "scenario",
+    metrics_port: MetricsPort = None,
     kafka: KafkaSettings = None,
 ) -> None:
-    """Make a day and send it."""
+    """Make a day and send it, open loop: each message when it is due, whatever the broker does."""
     pace = pace_of(speed, rate, as_fast_as)
-    chosen = {"orders": orders, "seed": seed, "hours": hours}
+    begins_ms = now_ms() if times == "now" else None
+    chosen = {"orders": orders, "seed": seed, "hours": hours, "begins_ms": begins_ms}
     day = msgspec.structs.replace(
         scenarios.load(scenario), **{k: v for k, v in chosen.items() if v is not None}
     )
-    target = Target(settings(brokers, kafka), topic_orders, topic_baselines, partitions, create_topics)
-    with progress(day.name, pace) as watch:
-        done = run_scenario(day, target, pace, Outputs(oracle, summary), events_per_message, watch)
+    librdkafka = settings(brokers, kafka, compression)
+    target = Target(librdkafka, topic_orders, topic_baselines, topic_clicks, partitions, create_topics)
+    form = Form(events_per_message, key, processes)
+    with watched(day.name, pace, metrics_port) as watch:
+        done = run_scenario(day, target, pace, Outputs(oracle, summary), form, watch)
     finish(done)
 
 
@@ -100,6 +120,10 @@ def replay(
     partitions: Partitions = None,
     create_topics: CreateTopics = False,
     topic_orders: str = "orders",
+    key: KeyOption = "order",
+    compression: CompressionOption = "none",
+    times: TimesOption = "scenario",
+    metrics_port: MetricsPort = None,
     kafka: KafkaSettings = None,
 ) -> None:
     """Send a recorded day as orders."""
@@ -108,12 +132,27 @@ def replay(
     orders, complaints = read_files(files, mapping, use_last_row)
     report_complaints(complaints)
     target = Target(
-        settings(brokers, kafka), topic_orders, partitions=partitions, create_topics=create_topics
+        settings(brokers, kafka, compression),
+        topic_orders,
+        partitions=partitions,
+        create_topics=create_topics,
     )
     question = question_about(mapping.name, sale_opens)
-    with progress(mapping.name, pace) as watch:
-        done = run_recording(orders, question, target, pace, Outputs(oracle, summary), watch)
+    with watched(mapping.name, pace, metrics_port) as watch:
+        done = run_recording(orders, question, target, pace, Outputs(oracle, summary), key, watch)
     finish(done)
+
+
+@contextmanager
+def watched(name: str, pace: Pace, metrics_port: int | None) -> Iterator[Watch]:
+    """A watcher of a run: live on a terminal, and Prometheus metrics where a port is given."""
+    with progress(name, pace) as show, run_metrics(name, metrics_port) as keep:
+
+        def watch(standing: Standing) -> None:
+            show(standing)
+            keep(standing)
+
+        yield watch
 
 
 COMPLAINTS_SHOWN = 10
@@ -153,30 +192,14 @@ def read_answers(path: Path) -> Answers:
         raise LoadgenError(f"{path}: not an oracle file of loadgen run --oracle: {error}") from error
 
 
-def pace_of(speed: float | None, rate: float | None, as_fast_as: bool) -> Pace:
-    """The mode asked for; real time if none is. Raises ``LoadgenError`` if more than one is."""
-    asked = [f for f, given in (("--speed", speed), ("--rate", rate), ("--max", as_fast_as or None)) if given]
-    if len(asked) > 1:
-        raise LoadgenError(f"{' and '.join(asked)} contradict each other; give one of --speed, --rate, --max")
-    return Pace(speed=1.0) if not asked else Pace(speed=speed, rate=rate)
-
-
-def settings(brokers: str, kafka: list[str] | None) -> dict[str, str]:
-    """What librdkafka is told. Raises ``LoadgenError`` for a setting without ``=``."""
-    chosen = {"bootstrap.servers": brokers}
-    for pair in kafka or []:
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
-            raise LoadgenError(f"--kafka {pair!r}: write KEY=VALUE, for example security.protocol=SSL")
-        chosen[key] = value
-    return chosen
-
-
 def finish(done: Summary) -> None:
     """Say what was done; exit code 1 if not all of it was."""
     typer.echo(sentence(done))
     if not done.complete:
         raise typer.Exit(1)
+
+
+app.command()(probe)
 
 
 def main() -> None:

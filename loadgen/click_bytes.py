@@ -65,7 +65,16 @@ def write_clicks(
     first_id = (block * plan.click_partitions + partition) * ORDERS_A_CELL
     epoch_ms = plan.scenario.start_ms
     end = _write_lines(
-        data, line_starts, id_lengths, first_id, epoch_ms, texts, clicks, slots.source, slots.code, slots.event_ms
+        data,
+        line_starts,
+        id_lengths,
+        first_id,
+        epoch_ms,
+        texts,
+        clicks,
+        slots.source,
+        slots.code,
+        slots.event_ms,
     )
     packed = chance(plan.scenario.clicks.faults.packed)
     firsts = message_firsts(clicks.bits, slots.source, slots.code, packed, per_message)
@@ -128,7 +137,9 @@ def _write_ids(data: U8, at: int, kind: int, number: int, texts: Texts, row: int
 
 
 @compiled
-def _write_rest(data: U8, at: int, kind: int, clicks: ClickArrivals, click: int, time_ms: int, texts: Texts) -> int:
+def _write_rest(
+    data: U8, at: int, kind: int, clicks: ClickArrivals, click: int, time_ms: int, texts: Texts
+) -> int:
     action = UNKNOWN_ACTION if kind == WRONG_ACTION else np.int64(clicks.action[click])
     at = put_copy(data, at, PIECES, PIECE_STARTS[_ACTION], PIECE_STARTS[_ACTION + 1])
     at = put_copy(data, at, ACTION_TEXTS, ACTION_STARTS[action], ACTION_STARTS[action + 1])

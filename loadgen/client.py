@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -15,6 +15,7 @@ from loadgen import librdkafka
 from loadgen.draws import I64
 from loadgen.errors import DeliveryError, LoadgenError
 from loadgen.json_bytes import Messages
+from loadgen.latency import BUCKETS
 
 LANE_SHIFT: Final = 52
 """An opaque is the lane (topic) above this bit and the due time in microseconds below."""
@@ -64,7 +65,7 @@ class Client:
         self._pointers = np.zeros(REPORTS_AT_ONCE, np.int64)
         self.delivered = np.zeros((len(topics), MAX_PARTITIONS), np.int64)
         self.ends = np.zeros((len(topics), MAX_PARTITIONS), np.int64)
-        self.latency: I64 = np.zeros(librdkafka.BUCKETS, np.int64)
+        self.latency: I64 = np.zeros(BUCKETS, np.int64)
         self.failed = 0
         self._settled = False
         self.last_error = ""
@@ -87,7 +88,11 @@ class Client:
 
     def now_us(self) -> int:
         """Microseconds since this client was made."""
-        return (time.perf_counter_ns() - self._started_ns) // 1000
+        return self.at_us(time.perf_counter_ns())
+
+    def at_us(self, perf_counter_ns: int) -> int:
+        """An instant of ``time.perf_counter_ns``, which all processes of a machine share, on this clock."""
+        return (perf_counter_ns - self._started_ns) // 1000
 
     def settle(self) -> None:
         """Wait until the broker has given this producer its number, which takes it half a second.
@@ -160,14 +165,15 @@ class Client:
         self._library.rd_kafka_purge(self._handle, 7)
         self._library.rd_kafka_destroy(self._handle)
 
-    def flush(self, patience_s: float) -> None:
-        """Wait until everything is answered for.
+    def flush(self, patience_s: float, tick: Callable[[], None] = lambda: None) -> None:
+        """Wait until everything is answered for; ``tick`` is called ten times a second meanwhile.
 
         Raises ``DeliveryError`` when nothing moves for ``patience_s`` seconds.
         """
         left, moved_at = self.queued, time.monotonic()
         while left:
             self.poll(100)
+            tick()
             if self.queued != left:
                 left, moved_at = self.queued, time.monotonic()
             elif time.monotonic() - moved_at > patience_s:

@@ -234,7 +234,9 @@ def _write_place(data: U8, at: int, channel: int, person: int, texts: Texts, row
     at = put_copy(data, at, CHANNEL_TEXTS, CHANNEL_STARTS[channel], CHANNEL_STARTS[channel + 1])
     at = put_copy(data, at, PIECES, PIECE_STARTS[_TIER], PIECE_STARTS[_TIER + 1])
     data[at] = 48 + tier_of(person)
-    return put_copy(data, at + 1, texts.categories, texts.category_starts[row], texts.category_starts[row + 1])
+    return put_copy(
+        data, at + 1, texts.categories, texts.category_starts[row], texts.category_starts[row + 1]
+    )
 
 
 @compiled

@@ -17,6 +17,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from loadgen.draws import I64, compiled
+from loadgen.latency import latency_bucket
 
 CONF_OK: Final = 0
 PRODUCER: Final = 0
@@ -166,22 +167,3 @@ def read_reports(
         waited = max(0, now_us - (opaque & ((1 << lane_shift) - 1)))
         histogram[latency_bucket(waited)] += 1
     return failed, last_code
-
-
-SUB_BITS: Final = 6
-BUCKETS: Final = (64 - SUB_BITS) << SUB_BITS
-
-
-@compiled
-def latency_bucket(value: int) -> int:
-    """Bucket of a value of 0 or more: exact below 128, then 64 buckets a power of two (within 1.6 %)."""
-    shift = 0
-    while (value >> shift) >= (2 << SUB_BITS):
-        shift += 1
-    return (shift << SUB_BITS) + (value >> shift)
-
-
-def bucket_upper(bucket: int) -> int:
-    """The greatest value that falls into a bucket."""
-    shift = max(0, (bucket >> SUB_BITS) - 1)
-    return ((bucket - (shift << SUB_BITS) + 1) << shift) - 1

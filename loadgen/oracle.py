@@ -327,9 +327,7 @@ def _peak(who: _Merchants, i: int, gmv_fen: int, at_ms: int) -> Peak | None:
     )
 
 
-def _story(
-    asked: Asked, sums: pl.DataFrame, merchant_id: str, expected: Expected, truth: Truth
-) -> Story:
+def _story(asked: Asked, sums: pl.DataFrame, merchant_id: str, expected: Expected, truth: Truth) -> Story:
     mine = sums.filter(pl.col("row") == asked.merchant_ids.index(merchant_id))
     end_ms = asked.sale_open_ms + HALF_DAY_MS
     opened = mine.filter(pl.col("bucket_ms").is_between(asked.sale_open_ms, end_ms, closed="left"))
@@ -345,6 +343,8 @@ def _story(
         sale_12h_multiple=half_day / daily if whole else None,
         sale_12h_at_ms=end_ms if whole else None,
         new_members=expected.measures[f"new_members:{DAY}"] if truth.has_clicks else None,
-        new_member_multiple=expected.multiples.get(f"new_member_multiple:{DAY}") if truth.has_clicks else None,
+        new_member_multiple=expected.multiples.get(f"new_member_multiple:{DAY}")
+        if truth.has_clicks
+        else None,
         hours_to_100_new_members=expected.singles.get(HOURS_TO_100),
     )

@@ -37,7 +37,9 @@ class Crowd:
         return keys
 
 
-def different(crowd: Crowd, windows: tuple[str, ...], starts: Starts, size: int, least: int = 1) -> dict[str, I64]:
+def different(
+    crowd: Crowd, windows: tuple[str, ...], starts: Starts, size: int, least: int = 1
+) -> dict[str, I64]:
     """How many people have ``least`` (1 or 2) events or more in each window, for each of ``size`` positions."""
     told: dict[str, I64] = {}
     inside_before, counts_before = None, None
@@ -64,7 +66,9 @@ def visitors_and_buyers(visits: Crowd, paid: Crowd, starts: Starts, size: int) -
     return told
 
 
-def repeating(paid: Crowd, first_order: I8, known: Mapping[int, list[str]], starts: Starts, size: int) -> dict[str, I64]:
+def repeating(
+    paid: Crowd, first_order: I8, known: Mapping[int, list[str]], starts: Starts, size: int
+) -> dict[str, I64]:
     """``repeat_buyers`` and ``returning_buyers`` of the day and the sale, (size,) each.
 
     Returning is whose order says that it is not the first, or who is among the position's ``known`` members.
@@ -73,7 +77,9 @@ def repeating(paid: Crowd, first_order: I8, known: Mapping[int, list[str]], star
     old = first_order == 0
     for position, names in known.items():
         mine = np.flatnonzero(paid.at == position)
-        old[mine] |= np.isin(paid.person[mine], [int(name[1:]) - FIRST_MEMBER for name in names if _made(name)])
+        old[mine] |= np.isin(
+            paid.person[mine], [int(name[1:]) - FIRST_MEMBER for name in names if _made(name)]
+        )
     back = Crowd(paid.at[old], paid.person[old], paid.event_ms[old])
     returning = different(back, REPEAT_WINDOWS, starts, size)
     told = {f"repeat_buyers:{window}": values for window, values in repeat.items()}

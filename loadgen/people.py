@@ -48,7 +48,9 @@ class Pool(NamedTuple):
 
 def pool_of(scenario: Scenario, partitions: int) -> Pool:
     """The people of a scenario on so many partitions."""
-    return Pool(scenario.popularity.people // partitions, partitions, round(scenario.popularity.regulars * CHANCE_ONE))
+    return Pool(
+        scenario.popularity.people // partitions, partitions, round(scenario.popularity.regulars * CHANCE_ONE)
+    )
 
 
 @compiled
@@ -60,7 +62,9 @@ def stranger(bits: np.uint64, people: int, partitions: int, partition: int) -> i
 @compiled
 def regular(row: int, number: int, people: int, partitions: int, partition: int) -> int:
     """Regular ``number`` of a merchant in a partition: always the same person."""
-    return stranger(draw(mix(np.uint64(row) * WEYL + np.uint64(partition)), number), people, partitions, partition)
+    return stranger(
+        draw(mix(np.uint64(row) * WEYL + np.uint64(partition)), number), people, partitions, partition
+    )
 
 
 @compiled

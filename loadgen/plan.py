@@ -67,6 +67,8 @@ class Plan:
     pool: Pool
     click_partitions: int
     """0: no clicks are sent."""
+    by_merchant: bool = False
+    """Whether everything of a merchant is on one partition."""
 
     @property
     def blocks(self) -> int:
@@ -195,9 +197,7 @@ def _featured_component(scenario: Scenario, row: int, hourly: I64, layout: _Layo
     only = np.array([row], np.int32)
     thresholds, aliases = alias_table(np.ones(1, np.int64))
     curve = np.full(scenario.hours * SECONDS_AN_HOUR, WEIGHT_SCALE, np.int64)
-    return Component(
-        curve, only, thresholds, aliases, np.concatenate(counts), np.concatenate(targets), 0
-    )
+    return Component(curve, only, thresholds, aliases, np.concatenate(counts), np.concatenate(targets), 0)
 
 
 def _planned_joins(scenario: Scenario, row: int, people: int, layout: _Layout) -> PlannedJoins:

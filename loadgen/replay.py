@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 import numpy as np
 import polars as pl
 
-from loadgen.errors import LoadgenError
 from loadgen.json_bytes import Messages
+from loadgen.keying import Key, partitions_of_ids
 from loadgen.local_time import midnight_ms
+from loadgen.options import instant_ms
 from loadgen.oracle import Asked
 from loadgen.recorded import STATUSES
 from loadgen.facts import KINDS, Facts
@@ -35,14 +35,20 @@ class Recording:
     partitions: int
 
 
-def make_recording(orders: pl.DataFrame, partitions: int) -> Recording:
-    """Sort by time, spread over partitions by order (so that a duplicate meets its original)."""
+def make_recording(orders: pl.DataFrame, partitions: int, key: Key = "order") -> Recording:
+    """Sort by time, spread over partitions by order (so that a duplicate meets its original) or merchant."""
     ordered = orders.sort("event_ms", maintain_order=True)
     ids = ordered["merchant_id"].unique().sort().to_list()
-    rows = pl.DataFrame({"merchant_id": ids, "row": np.arange(len(ids), dtype=np.int32)})
+    rows = pl.DataFrame(
+        {
+            "merchant_id": ids,
+            "row": np.arange(len(ids), dtype=np.int32),
+            "home": partitions_of_ids(ids, partitions),
+        }
+    )
     ordered = ordered.join(rows, on="merchant_id", how="left", maintain_order="left")
     ordered = ordered.with_columns(
-        partition=pl.col("order_id").rank("dense").cast(pl.Int64) % partitions,
+        partition=pl.col("home") if key == "merchant" else _dealt(partitions),
         copy=_copies(),
         json=_json(ordered),
     )
@@ -54,7 +60,7 @@ def question_about(name: str, sale_opens: str | None) -> Callable[[Recording], A
 
     Raises ``LoadgenError`` if ``sale_opens`` is no time with its offset.
     """
-    opens_ms = None if sale_opens is None else _instant_ms(sale_opens)
+    opens_ms = None if sale_opens is None else instant_ms("--sale-opens", sale_opens)
 
     def question(recording: Recording) -> Asked:
         first = midnight_ms(DEFAULT_TIMEZONE, recording.start_ms)
@@ -64,16 +70,8 @@ def question_about(name: str, sale_opens: str | None) -> Callable[[Recording], A
     return question
 
 
-def _instant_ms(text: str) -> int:
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None:
-        raise LoadgenError(
-            f"--sale-opens {text!r}: write a time with its offset, like 2019-12-12T00:00:00+08:00"
-        )
-    return int(instant.timestamp() * 1000)
+def _dealt(partitions: int) -> pl.Expr:
+    return pl.col("order_id").rank("dense").cast(pl.Int64) % partitions
 
 
 def _copies() -> pl.Expr:

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import polars as pl
 
 from loadgen.channels import CHANNELS
 from loadgen.client import Client
-from loadgen.errors import LoadgenError
+from loadgen.errors import DeliveryError, LoadgenError
+from loadgen.keying import Key, keyed_blocks, keyed_plan
 from loadgen.oracle import Asked, answer
 from loadgen.pacing import Pace
 from loadgen.plan import Plan, make_plan
+from loadgen.processes import Part, send_parts
 from loadgen.replay import Recording, make_recording, recording_blocks
 from loadgen.scenario import Scenario
 from loadgen.sending import Account, send_all
+from loadgen.standing import Standing, standing_of
 from loadgen.stream import Block, blocks
 from loadgen.summary import Summary, summarise
 from loadgen.topics import ready, send_baselines
 from loadgen.truth import Truth
 
-Watcher = Callable[[Client, Account, Block | None], None]
+Watcher = Callable[[Standing], None]
+WATCH_EVERY_S: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +39,24 @@ class Target:
     settings: Mapping[str, str]
     topic_orders: str = "orders"
     topic_baselines: str = "baselines"
+    topic_clicks: str = "clicks"
+    """Empty: no clicks are sent."""
     partitions: int | None = None
     create_topics: bool = False
 
     def open_orders(self) -> int:
         """See that the orders topic is there, or make it; its partitions."""
         return ready(self.settings, self.topic_orders, self.partitions, self.create_topics)
+
+    def open_clicks(self) -> int:
+        """See that the clicks topic is there, or make it; its partitions, 0 without one."""
+        if not self.topic_clicks:
+            return 0
+        return ready(self.settings, self.topic_clicks, self.partitions, self.create_topics)
+
+    def topics(self, clicks: bool) -> list[str]:
+        """The topics of a stream's lanes."""
+        return [self.topic_orders, self.topic_clicks] if clicks else [self.topic_orders]
 
     def open_baselines(self) -> None:
         """See that the baselines topic is there, or make it."""
@@ -62,24 +80,40 @@ class Outputs:
                 )
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How events become messages: ``per_message`` events in each, keyed by ``key``, from ``processes``."""
+
+    per_message: int = 1
+    key: Key = "order"
+    processes: int = 1
+
+
 def run_scenario(
     scenario: Scenario,
     target: Target,
     pace: Pace,
     outputs: Outputs,
-    per_message: int = 1,
-    watch: Watcher = lambda *_: None,
+    form: Form = Form(),
+    watch: Watcher = lambda _: None,
 ) -> Summary:
     """Send a scenario and account for it. Ctrl-C stops it; the account of what was sent still comes.
 
-    Raises ``LoadgenError`` for what is wrong beforehand, ``DeliveryError`` when the broker stays away.
+    The bytes on each partition are the same whatever the number of processes. Raises ``LoadgenError`` for
+    what is wrong beforehand, ``DeliveryError`` when the broker stays away.
     """
     outputs.check()
-    plan = make_plan(scenario, target.open_orders())
+    partitions = target.open_orders()
+    click_partitions = target.open_clicks() if scenario.clicks else 0
+    plan = keyed_plan(make_plan(scenario, partitions, click_partitions), form.key)
     target.open_baselines()
     baselines = send_baselines(target.settings, target.topic_baselines, plan.catalogue.baselines)
-    load = Load(scenario.name, blocks(plan, per_message), asked(plan), baselines)
-    return send_load(load, target, pace, outputs, watch)
+    stream = keyed_blocks(blocks(plan, form.per_message), form.key)
+    clicks = plan.click_partitions > 0
+    load = Load(scenario.name, stream, asked(plan), baselines, scenario.start_ms, clicks)
+    if form.processes == 1:
+        return send_load(load, target, pace, outputs, watch)
+    return _send_in_parts(load, plan, target, pace, outputs, form, watch)
 
 
 def run_recording(
@@ -88,47 +122,99 @@ def run_recording(
     target: Target,
     pace: Pace,
     outputs: Outputs,
-    watch: Watcher = lambda *_: None,
+    key: Key = "order",
+    watch: Watcher = lambda _: None,
 ) -> Summary:
     """Send recorded orders (columns of ``recorded.FIELDS``) and account for them, as ``run_scenario``."""
     outputs.check()
-    recording = make_recording(orders, target.open_orders())
+    recording = make_recording(orders, target.open_orders(), key)
     question = asked_of(recording)
-    load = Load(question.scenario, recording_blocks(recording), question, 0)
+    stream = keyed_blocks(recording_blocks(recording), key)
+    load = Load(question.scenario, stream, question, 0, recording.start_ms)
     return send_load(load, target, pace, outputs, watch)
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is sent, and what the oracle is asked about it."""
+    """What is sent, and what the oracle is asked about it.
+
+    ``start_ms``: since the epoch. ``clicks``: whether there is a second lane.
+    """
 
     name: str
     stream: Iterator[Block]
     asked: Asked
     baselines: int
+    start_ms: int
+    clicks: bool
+
+    def summary(self, standing: Standing, pace: Pace, complete: bool, processes: int = 1) -> Summary:
+        """The account of this load."""
+        told = summarise(self.name, standing, pace, self.baselines, complete)
+        return msgspec.structs.replace(
+            told, start_ms=self.start_ms, sale_open_ms=self.asked.sale_open_ms, processes=processes
+        )
 
 
 def send_load(load: Load, target: Target, pace: Pace, outputs: Outputs, watch: Watcher) -> Summary:
     """Send, account, and write the files that were asked for."""
-    client = Client(target.settings, [target.topic_orders])
+    topics = target.topics(load.clicks)
+    client = Client(target.settings, topics)
     truth = Truth() if outputs.oracle else None
     account = Account()
     complete = False
+    tick = throttled(lambda: watch(standing_of(topics, client, account)))
     try:
-        stream = watched(load.stream, truth)
-        send_all(client, 0, stream, pace, account, lambda block: watch(client, account, block))
+        send_all(client, 0, watched(load.stream, truth), pace, account, tick)
         complete = client.failed == 0
     except KeyboardInterrupt:
         pass
     finally:
         client.poll(0)
-        topics = [target.topic_orders]
-        summary = summarise(load.name, topics, client, account, pace, load.baselines, complete)
+        standing = standing_of(topics, client, account)
+        watch(standing)
+        summary = load.summary(standing, pace, complete)
         write_json(outputs.summary, summary)
         client.close()
     if truth is not None and complete:
         write_json(outputs.oracle, answer(load.asked, truth))
     return summary
+
+
+def _send_in_parts(
+    load: Load, plan: Plan, target: Target, pace: Pace, outputs: Outputs, form: Form, watch: Watcher
+) -> Summary:
+    """As ``send_load``, from several processes; the oracle makes the day once more, by itself."""
+    processes = min(form.processes, plan.partitions)
+    part = Part(
+        plan.scenario, plan.partitions, plan.click_partitions, dict(target.settings), target.topics(load.clicks), pace,
+        form.per_message, form.key,
+    )  # fmt: skip
+    done = send_parts(part, processes, watch)
+    summary = load.summary(done.standing, pace, done.complete, processes)
+    write_json(outputs.summary, summary)
+    if done.error is not None:
+        raise DeliveryError(done.error)
+    if outputs.oracle and done.complete:
+        truth = Truth()
+        for _ in watched(load.stream, truth):
+            pass
+        write_json(outputs.oracle, answer(load.asked, truth))
+    return summary
+
+
+def throttled(show: Callable[[], None]) -> Callable[[], None]:
+    """Call ``show`` at most every ``WATCH_EVERY_S`` seconds."""
+    shown = time.monotonic()
+
+    def tick() -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if now - shown >= WATCH_EVERY_S:
+            shown = now
+            show()
+
+    return tick
 
 
 def watched(stream: Iterator[Block], truth: Truth | None) -> Iterator[Block]:

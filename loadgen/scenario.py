@@ -197,10 +197,14 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     outages: list[Outage] = []
     bots: Bots | None = None
     clicks: Clicks | None = None
+    begins_ms: Annotated[int, Meta(ge=0)] | None = None
+    """When it begins, in milliseconds since the epoch, instead of at the day's local midnight."""
 
     @property
     def start_ms(self) -> int:
-        """Local midnight of the day, in milliseconds since the epoch."""
+        """Local midnight of the day, or ``begins_ms``, in milliseconds since the epoch."""
+        if self.begins_ms is not None:
+            return self.begins_ms
         day = datetime.fromisoformat(self.day).replace(tzinfo=ZoneInfo(self.timezone))
         return int(day.timestamp()) * 1000
 
@@ -283,9 +287,7 @@ def _click_problem(scenario: Scenario) -> str | None:
     clicks = scenario.clicks
     for index, outage in enumerate(scenario.outages):
         if outage.channel not in CHANNELS:
-            return (
-                f"outages[{index}].channel is {outage.channel!r}; it must be one of {', '.join(CHANNELS)}"
-            )
+            return f"outages[{index}].channel is {outage.channel!r}; it must be one of {', '.join(CHANNELS)}"
     if clicks is None:
         return None
     if clicks.looks_per_order < 0:

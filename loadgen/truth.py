@@ -156,7 +156,9 @@ def _frame(row: object, event_ms: I64, where: Where) -> pl.DataFrame:
         "row": row, "person": where.person, "channel": where.channel, "tier": where.tier,
         "category": where.category, "event_ms": event_ms,
     }  # fmt: skip
-    return pl.DataFrame(columns).with_columns(pl.col(name).cast(_TYPES[name]) for name in ("row", "person", *PLACE))
+    return pl.DataFrame(columns).with_columns(
+        pl.col(name).cast(_TYPES[name]) for name in ("row", "person", *PLACE)
+    )
 
 
 def _wide(frame: pl.DataFrame) -> pl.DataFrame:

@@ -88,10 +88,12 @@ def make_clicks(plan: Plan, block: int, partition: int, arrivals: Arrivals) -> C
     planned = sum(int(joins.counts[block].sum()) for joins in plan.joins)
     out = _empty(MOST_STEPS * (most * len(arrivals.row) + planned))
     bots = plan.scenario.bots.members if plan.scenario.bots else 0
-    strays = (len(plan.scenario.featured), plan.scenario.popularity.merchants)
+    ordinary = 0 if plan.by_merchant else plan.scenario.popularity.merchants
+    strays = (len(plan.scenario.featured), ordinary)
     count = _visits(arrivals, chances, traits, CHANNEL_TABLE, pool, partition, bots, strays, span, out)
     for joins in plan.joins:
-        for cell, elsewhere in ((partition, False), ((partition - 1) % plan.partitions, True)):
+        cells = [(partition, False), ((partition - 1) % plan.partitions, True)]
+        for cell, elsewhere in cells[:1] if plan.by_merchant else cells:
             key = stream_key(plan.scenario.seed, JOIN_STREAM, joins.row, block, cell, plan.partitions)
             count = _joins(
                 key, joins.row, int(joins.counts[block, cell]), int(joins.before[block, cell]), cell, elsewhere,
@@ -149,7 +151,7 @@ def _visits(
         for look in range(looks):
             drawn = draw(bits, look + 1)
             at = row
-            if _hit(drawn, STRAY_SHARE):
+            if strays[1] > 0 and _hit(drawn, STRAY_SHARE):
                 at = np.int32(strays[0] + below(mix(drawn + np.uint64(1)), strays[1]))
             first = time - below(mix(drawn + np.uint64(2)), longest + 1)
             length = below(mix(drawn + np.uint64(3)), min(VISIT_MS, span[1] - first))
@@ -217,9 +219,7 @@ def _visit(
     join = np.int64(kind == 2 or by_chance)
     steps = views + favorite + cart + join
     # The second join must not overtake the first where that is delayed.
-    again = np.int64(
-        join == 1 and length_ms // (steps + 1) > JITTER_MS and _hit(mix(luck), chances.again)
-    )
+    again = np.int64(join == 1 and length_ms // (steps + 1) > JITTER_MS and _hit(mix(luck), chances.again))
     steps += again
     source = _source(mix(bits + np.uint64(14)), traits.private[row], chances.unsourced)
     for step in range(steps):

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from loadgen import librdkafka, scenario
+from loadgen.latency import BUCKETS
 from loadgen.plan import make_plan
 from loadgen.stream import blocks
 
@@ -24,7 +25,7 @@ def warm() -> None:
             )  # fmt: skip
     none = np.zeros(1, np.int64)
     counts = np.zeros((1, 1), np.int64)
-    librdkafka.read_reports(none, 0, 0, 52, counts, counts, np.zeros(librdkafka.BUCKETS, np.int64))
+    librdkafka.read_reports(none, 0, 0, 52, counts, counts, np.zeros(BUCKETS, np.int64))
 
 
 def main() -> None:

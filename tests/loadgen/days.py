@@ -11,7 +11,8 @@ from loadgen.oracle import Answers, answer
 from loadgen.plan import Plan, make_plan
 from loadgen.run import asked
 from loadgen.scenario import Scenario
-from loadgen.stream import Facts, blocks
+from loadgen.facts import Facts
+from loadgen.stream import blocks
 from loadgen.truth import Truth
 from schemas.events import Order
 

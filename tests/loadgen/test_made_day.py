@@ -13,7 +13,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from loadgen.stream import KINDS, blocks
+from loadgen.facts import KINDS
+from loadgen.stream import blocks
 from schemas.events import FUTURE_TOLERANCE_MS, Order, overlong
 from schemas.windows import HOUR_MS, LATENESS_MS, MINUTE_MS
 from tests.loadgen.days import Sent, all_facts, all_sent, parsed, plan_of, small_day

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from pathlib import Path
 
 import msgspec
@@ -85,6 +87,26 @@ def test_a_paced_run_lasts_as_long_as_asked_and_sends_the_same(
     assert told["events_sent"] == len(
         [line for m in read_topic(broker, "orders", 4) for line in m.value().split(b"\n")]
     )
+
+
+def test_from_now_on_the_day_begins_now_and_nothing_else_changes(
+    broker: str, tmp_path: Path, loadgen: Loadgen
+) -> None:
+    before = int(time.time()) * 1000
+    told = run(loadgen, broker, tmp_path, "--max", "--times", "now")
+    start = int(str(told["start_ms"]))
+    assert before <= start <= time.time() * 1000
+    assert told["sale_open_ms"] == start
+    shifted = msgspec.structs.replace(small_day(5_000, hours=1), begins_ms=start)
+    made = [m.value(i) for block in blocks(plan_of(shifted)) for m in block.messages for i in range(len(m))]
+    assert [m.value() for m in read_topic(broker, "orders", 4)] == made
+    ordinary = [m.value(i) for b in blocks(plan_of(small_day(5_000, hours=1))) for m in b.messages
+                for i in range(len(m))]  # fmt: skip
+    assert [without_time(v) for v in made] == [without_time(v) for v in ordinary]
+
+
+def without_time(value: bytes) -> bytes:
+    return re.sub(rb'"event_time":[0-9]+', b"", value)
 
 
 class TestBadInput:
