@@ -100,7 +100,7 @@ def make_catalogue(scenario: Scenario, ordinary_orders: int) -> Catalogue:
             baselines.append(_ordinary_baseline(merchant_id, name, category, orders, ticket))
     names = list(dict.fromkeys(categories))
     numbers = {name: number for number, name in enumerate(names)}
-    category = np.array([numbers[name] for name in categories], np.int64)
+    kinds = np.array([numbers[name] for name in categories], np.int64)
     return Catalogue(
         merchant_ids=ids,
         ticket_fen=np.array(tickets, np.int64),
@@ -110,7 +110,7 @@ def make_catalogue(scenario: Scenario, ordinary_orders: int) -> Catalogue:
             *_joined([f'","merchant_id":"{merchant_id}","' for merchant_id in ids]),
             *_joined([f',"category":"{category}"' for category in categories]),
         ),
-        traits=_traits(scenario, drawn, weights, ordinary_orders, category, names),
+        traits=_traits(scenario, drawn, weights, ordinary_orders, kinds, names),
         categories=names,
     )
 

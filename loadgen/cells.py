@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from loadgen.draws import CHANCE_ONE, I32, I64, U8, U32, U64, below, chance, compiled, draw, mix, stream_key
 from loadgen.channels import CHANNEL_TABLE, CHANNELS, channel_of
+from loadgen.draws import CHANCE_ONE, I32, I64, U8, U32, U64, below, chance, compiled, draw, mix, stream_key
 from loadgen.people import Pool, buyer, stranger
 from loadgen.plan import Component, Plan
 from loadgen.scenario import ClickFaults, clock_seconds

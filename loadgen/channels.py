@@ -26,7 +26,8 @@ _TIERS: Final[U8] = np.array([1, 1, 2, 2, 2, 3, 4, 5], np.uint8)
 """Eighths of the people by the tier of their town."""
 
 SOURCES: Final = (
-    "", "search", "recommend", "campaign", "store_page", "qr_code", "member_push", "map", "direct", "livestream",
+    "", "search", "recommend", "campaign", "store_page", "qr_code", "member_push", "map", "direct",
+    "livestream",
 )  # fmt: skip
 """Sources by code. 0: the click does not say. The last is none that the contract names."""
 UNNAMED_SOURCE: Final = len(SOURCES) - 1
@@ -42,10 +43,10 @@ VIEW, CART, FAVORITE, JOIN = range(len(ACTIONS))
 @compiled
 def channel_of(table: U8, meals: int, bits: np.uint64) -> int:
     """The channel of an order or a visit, by 64 random bits; ``meals``: 1 for who serves them, else 0."""
-    return int(table[meals, np.int64((bits >> np.uint64(16)) & np.uint64(15))])
+    return int(np.int64(table[meals, np.int64((bits >> np.uint64(16)) & np.uint64(15))]))
 
 
 @compiled
 def tier_of(person: int) -> int:
     """The tier, 1 to 5, of the town where a person lives."""
-    return int(_TIERS[np.int64(mix(np.uint64(person) + np.uint64(77)) >> np.uint64(61))])
+    return int(np.int64(_TIERS[np.int64(mix(np.uint64(person) + np.uint64(77)) >> np.uint64(61))]))

@@ -28,6 +28,7 @@ PACK_EVENTS: Final = 8
 
 
 def texts_of(*parts: str) -> tuple[U8, I64]:
+    """Texts end to end as UTF-8, and where each begins and the last ends."""
     encoded = [part.encode() for part in parts]
     starts = np.cumsum([0, *(len(part) for part in encoded)]).astype(np.int64)
     return np.frombuffer(b"".join(encoded), np.uint8), starts
@@ -109,7 +110,7 @@ def messages_of(
     partition: int, data: U8, line_starts: I64, id_lengths: I64, firsts: I64, slots: Slots, epoch_ms: int,
     id_at: int, lane: int = 0,
 ) -> Messages:  # fmt: skip
-    """Lines as messages, each beginning at one of ``firsts``; its key is its first line's id, at ``id_at``."""
+    """Lines as messages that begin at ``firsts``; the key is the first line's id, ``id_at`` bytes into it."""
     count = len(slots.code)
     starts = line_starts[firsts]
     ends = np.append(starts[1:], len(data)) - 1
@@ -247,11 +248,11 @@ def _write_people(data: U8, at: int, bits: np.uint64, regulars: int, row: int, t
         piece = _FIRST if first == 1 else _NOT_FIRST
         at = put_copy(data, at, PIECES, PIECE_STARTS[piece], PIECE_STARTS[piece + 1])
     if (bits >> np.uint64(28)) & np.uint64(7) == 0:
-        item = np.int64((bits >> np.uint64(32)) & np.uint64(3))
+        item = row * ITEMS + int(np.int64((bits >> np.uint64(32)) & np.uint64(3)))
         at = put_copy(data, at, PIECES, PIECE_STARTS[_ITEM], PIECE_STARTS[_ITEM + 1])
-        at = put_number(data, at, row * ITEMS + item)
+        at = put_number(data, at, item)
         at = put_copy(data, at, PIECES, PIECE_STARTS[_STOCK], PIECE_STARTS[_STOCK + 1])
-        at = put_number(data, at, stock_left(row * ITEMS + item, time_ms))
+        at = put_number(data, at, stock_left(item, time_ms))
     return at
 
 

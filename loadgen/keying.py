@@ -14,8 +14,8 @@ import numpy as np
 
 from loadgen.curves import apportion
 from loadgen.draws import I64, U8, compiled
-from loadgen.json_bytes import Messages
 from loadgen.errors import LoadgenError
+from loadgen.json_bytes import Messages
 from loadgen.plan import Component, Plan, PlannedJoins
 from loadgen.popularity import alias_table
 from loadgen.stream import Block

@@ -161,7 +161,7 @@ def _merchants(
     measures, multiples = _windows(asked, who, sums, truth.newest_ms, starts)
     people = _people(asked, who, rows, truth, starts)
     if not truth.has_clicks:
-        measures, multiples, people = (_without(columns) for columns in (measures, multiples, people))
+        measures, multiples, people = _without(measures), _without(multiples), _without(people)
     rates = rates_of(measures, people)
     singles = hours_to_100(truth.joins(), rows, starts)
     best, best_at = Peaks(sums, truth.newest_ms).of(rows)

@@ -1,4 +1,4 @@
-"""Different people, counted plainly: visitors and buyers of merchants and places in the windows that have them.
+"""Different people, counted plainly: visitors and buyers of merchants and places by window.
 
 Every window ends at the newest event, so somebody is in it who has an event that is not before its start.
 """
@@ -59,7 +59,7 @@ def different(
 
 def visitors_and_buyers(visits: Crowd, paid: Crowd, starts: Starts, size: int) -> dict[str, I64]:
     """``visitors:1h``, ``buyers:1h`` and the like for each of ``size`` positions: (size,) each."""
-    told = {}
+    told: dict[str, I64] = {}
     for name, crowd in (("visitors", visits), ("buyers", paid)):
         counts = different(crowd, DISTINCT_WINDOWS, starts, size)
         told |= {f"{name}:{window}": values for window, values in counts.items()}

@@ -1,4 +1,4 @@
-"""Roll-ups: what everybody together sold and saw by channel, category and town. Plain sums, people one by one.
+"""Roll-ups: what everybody together sold and saw by channel, category and town, by plain counting.
 
 An event stands under its own field's value, ``unknown`` where it has none. ``day`` is that of the run's time
 zone. A dimension with more values than get a row of their own is left out: which values those are depends on

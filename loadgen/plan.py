@@ -100,7 +100,8 @@ def make_plan(scenario: Scenario, partitions: int, click_partitions: int | None 
         )
     seconds = scenario.hours * SECONDS_AN_HOUR
     curves = [base_curve(scenario), *(spike_curve(spike, seconds) for spike in scenario.spikes)]
-    clicks = scenario.clicks if click_partitions != 0 else None
+    click_partitions = partitions if click_partitions is None else click_partitions
+    clicks = scenario.clicks if click_partitions else None
     events = ordinary * (1 + clicks.views_per_order / CLICKS_AN_ORDER) if clicks else ordinary
     block_seconds = _block_seconds(np.sum(curves, axis=0), int(events), partitions)
     catalogue = make_catalogue(scenario, ordinary)
@@ -115,7 +116,7 @@ def make_plan(scenario: Scenario, partitions: int, click_partitions: int | None 
     )
     return Plan(
         scenario, partitions, block_seconds, catalogue, tuple(components), joins,
-        pool_of(scenario, partitions), (partitions if click_partitions is None else click_partitions) if clicks else 0,
+        pool_of(scenario, partitions), click_partitions if clicks else 0,
     )  # fmt: skip
 
 

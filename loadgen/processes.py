@@ -168,7 +168,7 @@ def _child(part: Part, pipe: Connection) -> None:
 
 
 def share_of_orders(plan: Plan, only: frozenset[int]) -> float:
-    """What part of the plan's orders, and so of its clicks, falls on some partitions: their part of the rate."""
+    """What part of a plan's orders, and so of its clicks, is on some partitions: their part of the rate."""
     mine = [partition for partition in sorted(only) if partition < plan.partitions]
     held = sum(int(c.counts[:, mine].sum()) for c in plan.components) / max(1, plan.orders)
     clicks = plan.scenario.clicks

@@ -9,13 +9,13 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from loadgen.facts import KINDS, SAYS_NOTHING, Facts, Where
 from loadgen.json_bytes import Messages
 from loadgen.keying import Key, partitions_of_ids
 from loadgen.local_time import midnight_ms
 from loadgen.options import instant_ms
 from loadgen.oracle import Asked
 from loadgen.recorded import STATUSES
-from loadgen.facts import KINDS, Facts
 from loadgen.stream import Block
 from schemas.windows import DEFAULT_TIMEZONE
 
@@ -141,5 +141,12 @@ def _facts(part: pl.DataFrame) -> Facts:
         code=good["status"].replace_strict(_CODES, return_dtype=pl.UInt8).to_numpy(),
         amount_fen=good["amount_fen"].to_numpy(),
         quantity=good["quantity"].to_numpy(),
+        first_order=np.full(len(good), SAYS_NOTHING, np.int8),
+        where=Where(
+            person=good["person"].to_numpy().astype(np.int64),
+            channel=good["channel_number"].to_numpy(),
+            category=good["category_number"].to_numpy(),
+            tier=np.zeros(len(good), np.uint8),
+        ),
         kinds=kinds,
     )

@@ -130,7 +130,7 @@ def run_recording(
     recording = make_recording(orders, target.open_orders(), key)
     question = asked_of(recording)
     stream = keyed_blocks(recording_blocks(recording), key)
-    load = Load(question.scenario, stream, question, 0, recording.start_ms)
+    load = Load(question.scenario, stream, question, 0, recording.start_ms, clicks=False)
     return send_load(load, target, pace, outputs, watch)
 
 
@@ -187,8 +187,8 @@ def _send_in_parts(
     """As ``send_load``, from several processes; the oracle makes the day once more, by itself."""
     processes = min(form.processes, plan.partitions)
     part = Part(
-        plan.scenario, plan.partitions, plan.click_partitions, dict(target.settings), target.topics(load.clicks), pace,
-        form.per_message, form.key,
+        plan.scenario, plan.partitions, plan.click_partitions, dict(target.settings),
+        target.topics(load.clicks), pace, form.per_message, form.key,
     )  # fmt: skip
     done = send_parts(part, processes, watch)
     summary = load.summary(done.standing, pace, done.complete, processes)

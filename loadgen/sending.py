@@ -14,9 +14,9 @@ import numpy as np
 
 from loadgen.client import Client
 from loadgen.draws import I64
+from loadgen.facts import KINDS
 from loadgen.json_bytes import Messages
 from loadgen.pacing import Pace
-from loadgen.facts import KINDS
 from loadgen.stream import Block
 
 HANDED_OVER_LATE_US: Final = 100_000
@@ -87,8 +87,7 @@ def send_all(
             account.rate_asked = pace.asked(block, account.scenario_ms, share)
             due = pace.due_us(block.messages, account.events, share)
             _send_block(client, lane, block, [d + start_us for d in due], pace, account, tick)
-            for facts in (*block.facts, *block.click_facts):
-                account.kinds += facts.kinds
+            account.kinds += block.kinds
             account.scenario_ms = block.end_ms
             account.seconds = (client.now_us() - start_us) / 1e6
         client.flush(PATIENCE_S, tick)

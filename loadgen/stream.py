@@ -12,7 +12,7 @@ from loadgen.cells import COPY, CREATED, FUTURE, LATE, MALFORMED, Arrivals, Odds
 from loadgen.channels import tier_of
 from loadgen.click_bytes import write_clicks
 from loadgen.draws import I8, I64, U8, U64, compiled
-from loadgen.facts import ClickFacts, Facts, Where
+from loadgen.facts import KINDS, ClickFacts, Facts, Where
 from loadgen.json_bytes import Messages, quantity_of, write_messages
 from loadgen.people import first_order_of
 from loadgen.plan import Plan
@@ -28,6 +28,13 @@ class Block:
     end_ms: int
     """Since the scenario's start, exclusive: everything in it is due before."""
     click_facts: tuple[ClickFacts, ...] = ()
+
+    @property
+    def kinds(self) -> I64:
+        """Events of each of ``KINDS``, of all topics: (6,)."""
+        told = [facts.kinds for facts in self.facts] + [facts.kinds for facts in self.click_facts]
+        total: I64 = np.sum([np.zeros(len(KINDS), np.int64), *told], axis=0)
+        return total
 
 
 def blocks(plan: Plan, per_message: int = 1, only: frozenset[int] | None = None) -> Iterator[Block]:

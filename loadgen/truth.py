@@ -20,7 +20,7 @@ from schemas.windows import CLICK_MEASURES, FINEST_BUCKET_MS, MEASURES, ORDER_ME
 
 COMPACT_AT_ROWS: Final = 4_000_000
 PLACE: Final = ("channel", "tier", "category")
-CUTS: Final = (("row",), ("channel", "tier"), ("category",))
+CUTS: Final[tuple[tuple[str, ...], ...]] = (("row",), ("channel", "tier"), ("category",))
 """What sums are kept by, each beside the bucket."""
 _WHO: Final = ("row", "person", *PLACE)
 
@@ -88,14 +88,14 @@ class Truth:
             pile.add(_wide(counted.select(*cut, "bucket_ms", *measures)))
 
     def joins(self) -> pl.DataFrame:
-        """Each visitor's first join of each merchant: row, person, ``PLACE``, event_ms, and how many ``times``.
+        """Each visitor's first join of a merchant: row, person, ``PLACE``, event_ms, and how many ``times``.
 
         First in the order of sending of a partition; the same join in another partition has the same time.
         """
         return self._joins.all(_schema(*_WHO, "event_ms", "times"))
 
     def sums(self, cut: tuple[str, ...] = ("row",)) -> pl.DataFrame:
-        """Columns of a ``cut``, ``bucket_ms`` and ``MEASURES``; by ``row`` in the order of merchant and time."""
+        """Columns of a ``cut``, ``bucket_ms`` and ``MEASURES``; those of ``row`` by merchant and time."""
         joined = self.joins().select(
             *cut,
             bucket_ms=pl.col("event_ms") - pl.col("event_ms") % FINEST_BUCKET_MS,
@@ -116,7 +116,7 @@ class Truth:
 
 
 class _Pile:
-    """Frames, made one and shorter by ``shrink`` whenever they have become many rows; each one ``at_once``."""
+    """Frames, made one and shorter by ``shrink`` when they have become many rows; each one ``at_once``."""
 
     def __init__(self, shrink: Callable[[pl.DataFrame], pl.DataFrame], at_once: bool = True) -> None:
         self._shrink = shrink

@@ -51,7 +51,7 @@ class ClickArrivals(NamedTuple):
 
 
 class Chances(NamedTuple):
-    """The scenario's rates as thresholds for 32 random bits; pairs are of a visit without and with an order."""
+    """The scenario's rates as thresholds for 32 random bits; pairs: of a visit without and with an order."""
 
     browsed: int
     looks: int  # thousandths of a visit without an order, for each order
@@ -65,15 +65,20 @@ class Chances(NamedTuple):
 
 def chances_of(clicks: Clicks) -> Chances:
     """From the scenario's file."""
-    pairs = []
-    for rate in (clicks.favorite_rate, clicks.cart_rate, clicks.join_rate):
-        buying, looking = clicks.chances(rate)
-        pairs.append((chance(looking), chance(buying)))
+    favorite, cart, join = (
+        (chance(looking), chance(buying))
+        for buying, looking in map(clicks.chances, (clicks.favorite_rate, clicks.cart_rate, clicks.join_rate))
+    )
     return Chances(
-        chance(clicks.browsed), round(clicks.looks_per_order * 1000),
-        chance((clicks.views_per_visit - 1) / (MOST_VIEWS - 1)), *pairs,
-        chance(clicks.faults.repeated_join), chance(clicks.unsourced),
-    )  # fmt: skip
+        browsed=chance(clicks.browsed),
+        looks=round(clicks.looks_per_order * 1000),
+        more=chance((clicks.views_per_visit - 1) / (MOST_VIEWS - 1)),
+        favorite=favorite,
+        cart=cart,
+        join=join,
+        again=chance(clicks.faults.repeated_join),
+        unsourced=chance(clicks.unsourced),
+    )
 
 
 def make_clicks(plan: Plan, block: int, partition: int, arrivals: Arrivals) -> ClickArrivals:
@@ -95,9 +100,10 @@ def make_clicks(plan: Plan, block: int, partition: int, arrivals: Arrivals) -> C
         cells = [(partition, False), ((partition - 1) % plan.partitions, True)]
         for cell, elsewhere in cells[:1] if plan.by_merchant else cells:
             key = stream_key(plan.scenario.seed, JOIN_STREAM, joins.row, block, cell, plan.partitions)
+            people, before = int(joins.counts[block, cell]), int(joins.before[block, cell])
             count = _joins(
-                key, joins.row, int(joins.counts[block, cell]), int(joins.before[block, cell]), cell, elsewhere,
-                chances, traits, CHANNEL_TABLE, pool, span, out, count,
+                key, joins.row, people, before, cell, elsewhere, chances, traits, CHANNEL_TABLE, pool, span,
+                out, count,
             )  # fmt: skip
     return chosen(out, slice(0, count))
 
@@ -210,7 +216,7 @@ def _visit(
     """One visit, its steps evenly over its length. ``kind``: 1 with an order, 2 with a planned join."""
     views = 1
     for extra in range(1, MOST_VIEWS):
-        views += np.int64(_hit(mix(bits + np.uint64(extra)), chances.more))
+        views += int(np.int64(_hit(mix(bits + np.uint64(extra)), chances.more)))
     with_order = 1 if kind > 0 else 0
     favorite = np.int64(_hit(mix(bits + np.uint64(11)), chances.favorite[with_order]))
     cart = np.int64(_hit(mix(bits + np.uint64(12)), chances.cart[with_order]))
@@ -251,7 +257,7 @@ def _source(bits: np.uint64, private: int, unsourced: int) -> int:
         return UNNAMED_SOURCE
     drawn = mix(bits)
     eighth = np.int64(drawn & np.uint64(7))
-    return int(PRIVATE_SOURCES[eighth] if _hit(drawn, private) else PLATFORM_SOURCES[eighth])
+    return int(np.int64(PRIVATE_SOURCES[eighth] if _hit(drawn, private) else PLATFORM_SOURCES[eighth]))
 
 
 @compiled
