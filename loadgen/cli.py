@@ -64,6 +64,7 @@ def run(
     create_topics: CreateTopics = False,
     topic_orders: str = "orders",
     topic_baselines: str = "baselines",
+    topic_clicks: Annotated[str, typer.Option(help="Topic of clicks; empty: none are sent.")] = "clicks",
     events_per_message: Annotated[
         int, typer.Option(help="Pack this many events a message.", min=1, max=1000)
     ] = 1,
@@ -84,7 +85,7 @@ def run(
         scenarios.load(scenario), **{k: v for k, v in chosen.items() if v is not None}
     )
     librdkafka = settings(brokers, kafka, compression)
-    target = Target(librdkafka, topic_orders, topic_baselines, partitions, create_topics)
+    target = Target(librdkafka, topic_orders, topic_baselines, topic_clicks, partitions, create_topics)
     form = Form(events_per_message, key, processes)
     with watched(day.name, pace, metrics_port) as watch:
         done = run_scenario(day, target, pace, Outputs(oracle, summary), form, watch)

@@ -14,8 +14,9 @@ import numpy as np
 
 from loadgen.curves import apportion
 from loadgen.draws import I64, U8, compiled
+from loadgen.errors import LoadgenError
 from loadgen.json_bytes import Messages
-from loadgen.plan import Component, Plan
+from loadgen.plan import Component, Plan, PlannedJoins
 from loadgen.popularity import alias_table
 from loadgen.stream import Block
 
@@ -64,13 +65,26 @@ def murmur2(data: U8, first: int, last: int) -> int:
 def keyed_plan(plan: Plan, key: Key) -> Plan:
     """The plan with each merchant's orders on its own partition if the key is the merchant; else as it is.
 
-    The totals of every component stay; which order falls on whom is drawn anew.
+    The totals of every component stay; which order falls on whom is drawn anew. Raises ``LoadgenError``
+    if clicks have other partitions than orders.
     """
     if key != "merchant":
         return plan
+    if plan.click_partitions not in (0, plan.partitions):
+        raise LoadgenError(
+            f"--key merchant: the topic of clicks has {plan.click_partitions} partitions, that of orders "
+            f"{plan.partitions}; a merchant's events are together only where both have as many"
+        )
     home = partitions_of_ids(plan.catalogue.merchant_ids, plan.partitions)
     parts = [part for component in plan.components for part in _by_partition(plan, component, home)]
-    return dataclasses.replace(plan, components=tuple(parts))
+    joins = tuple(_at_home(joins, int(home[joins.row])) for joins in plan.joins)
+    return dataclasses.replace(plan, components=tuple(parts), joins=joins, by_merchant=True)
+
+
+def _at_home(joins: PlannedJoins, home: int) -> PlannedJoins:
+    counts = np.zeros_like(joins.counts)
+    counts[:, home] = joins.counts.sum(axis=1)
+    return PlannedJoins(joins.row, counts, np.cumsum(counts, axis=0) - counts)
 
 
 def _by_partition(plan: Plan, component: Component, home: I64) -> Iterator[Component]:

@@ -29,12 +29,13 @@ GRACE_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one process is to send: a scenario's partitions ``only`` of ``partitions``."""
+    """What one process is to send: a scenario's partitions ``only`` of each topic."""
 
     scenario: Scenario
     partitions: int
+    click_partitions: int
     settings: dict[str, str]
-    topic: str
+    topics: list[str]
     pace: Pace
     per_message: int
     key: Key
@@ -67,7 +68,7 @@ def send_parts(part: Part, processes: int, watch: Callable[[Standing], None]) ->
     children = []
     for number in range(processes):
         mine, theirs = context.Pipe()
-        only = frozenset(range(number, part.partitions, processes))
+        only = frozenset(range(number, max(part.partitions, part.click_partitions), processes))
         process = context.Process(target=_child, args=(replace(part, only=only), theirs), daemon=True)
         process.start()
         theirs.close()
@@ -128,7 +129,7 @@ def _stop(children: list[_Child]) -> None:
 def _child(part: Part, pipe: Connection) -> None:
     """The life of a sending process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches all; the parent decides
-    topics = [part.topic]
+    topics = part.topics
     account = Account()
     complete, error = False, None
     client = Client(part.settings, topics)
@@ -151,7 +152,7 @@ def _child(part: Part, pipe: Connection) -> None:
         return client.at_us(start_ns)
 
     try:
-        plan = keyed_plan(make_plan(part.scenario, part.partitions), part.key)
+        plan = keyed_plan(make_plan(part.scenario, part.partitions, part.click_partitions), part.key)
         stream = keyed_blocks(blocks(plan, part.per_message, part.only), part.key)
         share = share_of_orders(plan, part.only)
         send_all(client, 0, stream, part.pace, account, tick, share, begin)
@@ -167,6 +168,11 @@ def _child(part: Part, pipe: Connection) -> None:
 
 
 def share_of_orders(plan: Plan, only: frozenset[int]) -> float:
-    """What part of the plan's orders falls on some partitions: their part of the rate."""
-    held = sum(int(c.counts[:, sorted(only)].sum()) for c in plan.components)
-    return held / max(1, plan.orders)
+    """What part of a plan's orders, and so of its clicks, is on some partitions: their part of the rate."""
+    mine = [partition for partition in sorted(only) if partition < plan.partitions]
+    held = sum(int(c.counts[:, mine].sum()) for c in plan.components) / max(1, plan.orders)
+    clicks = plan.scenario.clicks
+    if clicks is None or plan.click_partitions in (0, plan.partitions):
+        return held
+    seen = sum(partition < plan.click_partitions for partition in only) / plan.click_partitions
+    return (held + clicks.views_per_order * seen) / (1 + clicks.views_per_order)

@@ -6,28 +6,22 @@ came from, modulo the partitions there are now; the order in each is that of its
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
 
-import msgspec
 import numpy as np
 import polars as pl
 
 from loadgen.amplify import SECOND_MS, Amplifier, merchant_of, person_of, twin_id, twin_line
-from loadgen.draws import I64
+from loadgen.facts import ClickFacts, Facts
 from loadgen.json_bytes import Messages
-from loadgen.replay import DEDUP_HORIZON_MS, facts_of
-from loadgen.stream import KINDS, Block, Facts
-from schemas.events import FUTURE_TOLERANCE_MS, Order, overlong
+from loadgen.ledger import Ledger
+from loadgen.stream import Block
 
 MESSAGES_A_BLOCK: Final = 50_000
-GOOD, DUPLICATE, _LATE, FUTURE, MALFORMED, INVALID = range(len(KINDS))
-_ROW: Final = {
-    "row": pl.Int32, "order_id": pl.String, "member_id": pl.String, "event_ms": pl.Int64, "status": pl.String,
-    "amount_fen": pl.Int64, "quantity": pl.Int64, "channel": pl.String, "category": pl.String,
-    "city_tier": pl.Int64, "first_order": pl.Boolean, "copy": pl.Boolean,
-}  # fmt: skip
+ORDERS: Final = "orders"
+CLICKS: Final = "clicks"
 
 
 class Outgoing(NamedTuple):
@@ -41,49 +35,32 @@ class Outgoing(NamedTuple):
     headers: tuple[tuple[str, bytes | None], ...]
 
 
-@dataclass(slots=True)
-class Ledger:
-    """What the orders in a recording are: the merchants' rows, and which order was there before."""
+class Lane(NamedTuple):
+    """A recorded topic and where it goes. ``holds``: what the oracle takes it for."""
 
-    merchant_ids: list[str] = field(default_factory=list)
-    _rows: dict[str, int] = field(default_factory=dict)
-    _seen: dict[tuple[str, str], int] = field(default_factory=dict)
-    _decoder: msgspec.json.Decoder[Order] = field(default_factory=lambda: msgspec.json.Decoder(Order))
+    recorded: str
+    topic: str
+    partitions: int
+    holds: Literal["orders", "clicks", "something else"]
 
-    def take(self, value: bytes, timestamp_ms: int, kinds: I64) -> Iterator[tuple[object, ...]]:
-        """The events of a value that count, as rows of ``facts_of``; each line's kind is counted."""
-        lines = [line for line in value.split(b"\n") if line.strip()]
-        if not lines:
-            kinds[MALFORMED] += 1
-        for line in lines:
-            try:
-                order = self._decoder.decode(line)
-            except msgspec.ValidationError:
-                kinds[INVALID] += 1
-                continue
-            except msgspec.DecodeError:
-                kinds[MALFORMED] += 1
-                continue
-            if overlong(order.order_id, order.merchant_id, order.member_id):
-                kinds[INVALID] += 1
-            elif order.event_time_ms > timestamp_ms + FUTURE_TOLERANCE_MS:
-                kinds[FUTURE] += 1
-            else:
-                yield self._row(order, kinds)
 
-    def _row(self, order: Order, kinds: I64) -> tuple[object, ...]:
-        before = self._seen.get((order.order_id, order.status))
-        copy = before is not None and order.event_time_ms - before <= DEDUP_HORIZON_MS
-        kinds[DUPLICATE if copy else GOOD] += 1
-        if not copy:
-            self._seen[order.order_id, order.status] = order.event_time_ms
-        row = self._rows.setdefault(order.merchant_id, len(self.merchant_ids))
-        if row == len(self.merchant_ids):
-            self.merchant_ids.append(order.merchant_id)
-        return (
-            row, order.order_id, order.member_id, order.event_time_ms, order.status, order.amount_fen,
-            order.quantity, order.channel, order.category, order.city_tier, order.first_order, copy,
-        )  # fmt: skip
+def lanes_of(
+    recorded: list[str], topic_orders: str, topic_clicks: str, partitions_of: Callable[[str], int]
+) -> tuple[Lane, ...]:
+    """Where each recorded topic goes: ``clicks`` to ``topic_clicks`` (nowhere if that is empty), ``orders``,
+    or the only other one, to ``topic_orders``, all others to a topic of their own name.
+    """
+    others = [name for name in recorded if name != CLICKS]
+    lanes = []
+    for name in recorded:
+        if name == CLICKS:
+            if topic_clicks:
+                lanes.append(Lane(name, topic_clicks, partitions_of(topic_clicks), "clicks"))
+        elif name == ORDERS or len(others) == 1:
+            lanes.append(Lane(name, topic_orders, partitions_of(topic_orders), "orders"))
+        else:
+            lanes.append(Lane(name, name, partitions_of(name), "something else"))
+    return tuple(lanes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +71,7 @@ class RawRecording:
     """
 
     messages: pl.DataFrame
-    partitions: int
+    lanes: tuple[Lane, ...]
     amplifier: Amplifier
     shift_ms: int = 0
     ledger: Ledger | None = None
@@ -129,16 +106,32 @@ def raw_blocks(recording: RawRecording) -> Iterator[Block]:
 
 
 def _block(recording: RawRecording, part: pl.DataFrame, end_ms: int) -> Block:
-    by_partition: list[list[Outgoing]] = [[] for _ in range(recording.partitions)]
+    messages: list[Messages] = []
+    facts: list[Facts] = []
+    clicks: list[ClickFacts] = []
+    for number, lane in enumerate(recording.lanes):
+        held = _of_lane(recording, lane, part.filter(pl.col("topic") == lane.recorded))
+        messages += [_messages(partition, held[partition], number) for partition in range(lane.partitions)]
+        if recording.ledger is not None and lane.holds != "something else":
+            values = [(m.value, m.timestamp_ms) for some in held for m in some]
+            if lane.holds == "orders":
+                facts.append(recording.ledger.orders(values))
+            else:
+                clicks.append(recording.ledger.clicks(values))
+    return Block(messages, facts, end_ms, tuple(clicks))
+
+
+def _of_lane(recording: RawRecording, lane: Lane, part: pl.DataFrame) -> list[list[Outgoing]]:
+    """A lane's messages by partition, in the order of sending."""
+    by_partition: list[list[Outgoing]] = [[] for _ in range(lane.partitions)]
     columns = ("partition", "timestamp_ms", "due_ms", "key", "value", "headers")
     for partition, timestamp_ms, due_ms, key, value, headers in part.select(columns).iter_rows():
         pairs = tuple((header["name"], header["value"]) for header in headers or ())
-        into = by_partition[partition % recording.partitions]
+        into = by_partition[partition % lane.partitions]
         into.extend(_outgoing(recording, due_ms, timestamp_ms, key or b"", value, pairs))
     for messages in by_partition:
         messages.sort(key=lambda m: m.due_ms)
-    facts = [_facts(recording.ledger, by_partition)] if recording.ledger is not None else []
-    return Block([_messages(number, held) for number, held in enumerate(by_partition)], facts, end_ms)
+    return by_partition
 
 
 def _outgoing(
@@ -168,7 +161,7 @@ def _twin_key(key: bytes, line: bytes, number: int) -> bytes:
     return twin_id(key, number) if number and key != merchant_of(line) else key
 
 
-def _messages(partition: int, held: list[Outgoing]) -> Messages:
+def _messages(partition: int, held: list[Outgoing], lane: int) -> Messages:
     """Values and keys end to end: a key stands behind its value."""
     lengths = np.array([len(m.value) for m in held], np.int64)
     key_lengths = np.array([len(m.key) for m in held], np.int64)
@@ -184,11 +177,6 @@ def _messages(partition: int, held: list[Outgoing]) -> Messages:
         timestamps_ms=np.array([m.timestamp_ms for m in held], np.int64),
         due_ms=np.array([m.due_ms for m in held], np.int64),
         events=np.array([m.events for m in held], np.int32),
+        lane=lane,
         headers=[m.headers for m in held] if any(m.headers for m in held) else None,
     )
-
-
-def _facts(ledger: Ledger, by_partition: list[list[Outgoing]]) -> Facts:
-    kinds = np.zeros(len(KINDS), np.int64)
-    rows = [row for held in by_partition for m in held for row in ledger.take(m.value, m.timestamp_ms, kinds)]
-    return facts_of(pl.DataFrame(rows, schema=_ROW, orient="row"), kinds)

@@ -9,19 +9,20 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from loadgen.draws import I64
+from loadgen.facts import KINDS, SAYS_NOTHING, Facts, Where
 from loadgen.json_bytes import Messages
 from loadgen.keying import Key, partitions_of_ids
 from loadgen.local_time import midnight_ms
+from loadgen.names import UNKNOWN, Names, Register
 from loadgen.options import instant_ms
 from loadgen.oracle import Asked
 from loadgen.recorded import STATUSES
-from loadgen.stream import KINDS, Block, Facts
+from loadgen.stream import Block
 from schemas.baselines import Baseline
 from schemas.windows import DEFAULT_TIMEZONE
 
 ROWS_A_BLOCK: Final = 100_000
-_CODES: Final = {status: code for code, status in enumerate(STATUSES)}
+CODES: Final = {status: code for code, status in enumerate(STATUSES)}
 DEDUP_HORIZON_MS: Final = 600_000
 """The same order and status again within this is a duplicate, as the pipeline's default says."""
 
@@ -31,7 +32,7 @@ class Recording:
     """Recorded orders in the order of sending, ready to be replayed."""
 
     orders: pl.DataFrame
-    merchant_ids: list[str]
+    names: Names
     start_ms: int
     partitions: int
 
@@ -48,18 +49,28 @@ def make_recording(orders: pl.DataFrame, partitions: int, key: Key = "order") ->
         }
     )
     ordered = ordered.join(rows, on="merchant_id", how="left", maintain_order="left")
+    names = Names(merchants=Register.of(ids))
+    numbered = {}
+    for column, known in (
+        ("member_id", names.people),
+        ("channel", names.channels),
+        ("category", names.categories),
+    ):
+        values = ordered[column].to_list() if column in ordered.columns else [None] * len(ordered)
+        numbered[f"{column}_number"] = [known.number(value or UNKNOWN) for value in values]
+    ordered = ordered.with_columns(**{k: pl.Series(v, dtype=pl.Int64) for k, v in numbered.items()})
     ordered = ordered.with_columns(
         partition=pl.col("home") if key == "merchant" else _dealt(partitions),
         copy=_copies(),
         json=_json(ordered),
     )
-    return Recording(ordered, ids, int(ordered["event_ms"][0]) if len(ordered) else 0, partitions)
+    return Recording(ordered, names, int(ordered["event_ms"][0]) if len(ordered) else 0, partitions)
 
 
 def question_about(
     name: str, sale_opens: str | None, baselines: list[Baseline]
-) -> Callable[[list[str], int], Asked]:
-    """What the oracle is asked about a recording, given its merchants and its start in ms since the epoch.
+) -> Callable[[Names, int], Asked]:
+    """What the oracle is asked about a recording, given its names and its start in ms since the epoch.
 
     The sale opens at its first local midnight unless told.
 
@@ -68,9 +79,12 @@ def question_about(
     by_merchant = {baseline.merchant_id: baseline for baseline in baselines}
     opens_ms = None if sale_opens is None else instant_ms("--sale-opens", sale_opens)
 
-    def question(merchant_ids: list[str], start_ms: int) -> Asked:
+    def question(names: Names, start_ms: int) -> Asked:
         first = midnight_ms(DEFAULT_TIMEZONE, start_ms)
-        return Asked(name, merchant_ids, by_merchant, first if opens_ms is None else opens_ms)
+        return Asked(
+            name, names.merchants.names, by_merchant, first if opens_ms is None else opens_ms,
+            channels=tuple(names.channels.names), categories=tuple(names.categories.names),
+        )  # fmt: skip
 
     return question
 
@@ -97,7 +111,9 @@ def _json(orders: pl.DataFrame) -> pl.Expr:
     ]  # fmt: skip
     for name in ("channel", "category"):
         if name in orders.columns:
-            parts += [pl.lit(f',"{name}":"'), _escaped(name), pl.lit('"')]
+            said = pl.col(name).fill_null("") != ""
+            told = pl.concat_str(pl.lit(f',"{name}":"'), _escaped(name), pl.lit('"'))
+            parts.append(pl.when(said).then(told).otherwise(pl.lit("")))
     return pl.concat_str([*parts, pl.lit("}")])
 
 
@@ -115,10 +131,7 @@ def recording_blocks(recording: Recording) -> Iterator[Block]:
             for partition in range(recording.partitions)
         ]
         end_ms = int(part["event_ms"][-1]) - recording.start_ms + 1
-        copies = int(part["copy"].sum())
-        kinds = np.zeros(len(KINDS), np.int64)
-        kinds[0], kinds[1] = len(part) - copies, copies
-        yield Block(messages, [facts_of(part, kinds)], end_ms)
+        yield Block(messages, [_facts(part)], end_ms)
 
 
 def _messages(recording: Recording, part: pl.DataFrame, partition: int) -> Messages:
@@ -139,14 +152,22 @@ def _messages(recording: Recording, part: pl.DataFrame, partition: int) -> Messa
     )
 
 
-def facts_of(part: pl.DataFrame, kinds: I64) -> Facts:
-    """The facts about orders in columns: those that are no ``copy`` of one before. ``kinds``: (6,)."""
+def _facts(part: pl.DataFrame) -> Facts:
     good = part.filter(~pl.col("copy"))
+    kinds = np.zeros(len(KINDS), np.int64)
+    kinds[0], kinds[1] = len(good), len(part) - len(good)
     return Facts(
         row=good["row"].to_numpy(),
         event_ms=good["event_ms"].to_numpy(),
-        code=good["status"].replace_strict(_CODES, return_dtype=pl.UInt8).to_numpy(),
+        code=good["status"].replace_strict(CODES, return_dtype=pl.UInt8).to_numpy(),
         amount_fen=good["amount_fen"].to_numpy(),
         quantity=good["quantity"].to_numpy(),
+        first_order=np.full(len(good), SAYS_NOTHING, np.int8),
+        where=Where(
+            person=good["member_id_number"].to_numpy(),
+            channel=good["channel_number"].to_numpy().astype(np.int32),
+            category=good["category_number"].to_numpy().astype(np.int32),
+            tier=np.zeros(len(good), np.uint8),
+        ),
         kinds=kinds,
     )

@@ -76,6 +76,7 @@ def replay(
     create_topics: CreateTopics = False,
     topic_orders: str = "orders",
     topic_baselines: str = "baselines",
+    topic_clicks: Annotated[str, typer.Option(help="Where recorded clicks go; empty: nowhere.")] = "clicks",
     key: Annotated[
         Key | None, typer.Option(help="The messages' key: the order unless told; a recording keeps its keys.")
     ] = None,
@@ -86,7 +87,7 @@ def replay(
     """Send a recorded day: files of a public format as orders, or a recording of a topic as it was."""
     pace = pace_of(speed, rate, as_fast_as)
     librdkafka = settings(brokers, kafka, compression)
-    target = Target(librdkafka, topic_orders, topic_baselines, partitions, create_topics)
+    target = Target(librdkafka, topic_orders, topic_baselines, topic_clicks, partitions, create_topics)
     outputs = Outputs(oracle, summary)
     amplifier = Amplifier(amplify, seed)
     known = [] if baselines is None else baselines_of(baselines)

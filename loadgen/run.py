@@ -12,14 +12,17 @@ import msgspec
 import polars as pl
 
 from loadgen.amplify import Amplifier
+from loadgen.channels import CHANNELS
 from loadgen.client import Client
 from loadgen.errors import DeliveryError, LoadgenError
 from loadgen.keying import Key, keyed_blocks, keyed_plan
+from loadgen.ledger import Ledger
+from loadgen.names import Names
 from loadgen.oracle import Asked, answer
 from loadgen.pacing import Pace
 from loadgen.plan import Plan, make_plan
 from loadgen.processes import Part, send_parts
-from loadgen.raw_replay import Ledger, RawRecording, in_order, raw_blocks
+from loadgen.raw_replay import RawRecording, in_order, lanes_of, raw_blocks
 from loadgen.replay import make_recording, recording_blocks
 from loadgen.scenario import Scenario
 from loadgen.sending import Account, send_all
@@ -29,8 +32,8 @@ from loadgen.summary import Summary, summarise
 from loadgen.topics import ready, send_baselines
 from loadgen.truth import Truth
 
-Question = Callable[[list[str], int], Asked]
-"""What the oracle is asked about a recording, given its merchants and its start in ms since the epoch."""
+Question = Callable[[Names, int], Asked]
+"""What the oracle is asked about a recording, given its names and its start in ms since the epoch."""
 Watcher = Callable[[Standing], None]
 WATCH_EVERY_S: Final = 0.25
 
@@ -42,12 +45,24 @@ class Target:
     settings: Mapping[str, str]
     topic_orders: str = "orders"
     topic_baselines: str = "baselines"
+    topic_clicks: str = "clicks"
+    """Empty: no clicks are sent."""
     partitions: int | None = None
     create_topics: bool = False
 
     def open_orders(self) -> int:
         """See that the orders topic is there, or make it; its partitions."""
         return ready(self.settings, self.topic_orders, self.partitions, self.create_topics)
+
+    def open_clicks(self) -> int:
+        """See that the clicks topic is there, or make it; its partitions, 0 without one."""
+        if not self.topic_clicks:
+            return 0
+        return ready(self.settings, self.topic_clicks, self.partitions, self.create_topics)
+
+    def topics(self, clicks: bool) -> list[str]:
+        """The topics of a stream's lanes."""
+        return [self.topic_orders, self.topic_clicks] if clicks else [self.topic_orders]
 
     def open_baselines(self) -> None:
         """See that the baselines topic is there, or make it."""
@@ -94,11 +109,14 @@ def run_scenario(
     what is wrong beforehand, ``DeliveryError`` when the broker stays away.
     """
     outputs.check()
-    plan = keyed_plan(make_plan(scenario, target.open_orders()), form.key)
+    partitions = target.open_orders()
+    click_partitions = target.open_clicks() if scenario.clicks else 0
+    plan = keyed_plan(make_plan(scenario, partitions, click_partitions), form.key)
     target.open_baselines()
     baselines = send_baselines(target.settings, target.topic_baselines, plan.catalogue.baselines)
     stream = keyed_blocks(blocks(plan, form.per_message), form.key)
-    load = Load(scenario.name, stream, asked(plan), baselines, scenario.start_ms)
+    topics = target.topics(plan.click_partitions > 0)
+    load = Load(scenario.name, stream, lambda: asked(plan), baselines, scenario.start_ms, topics)
     if form.processes == 1:
         return send_load(load, target, pace, outputs, watch)
     return _send_in_parts(load, plan, target, pace, outputs, form, watch)
@@ -116,9 +134,12 @@ def run_recording(
     """Send recorded orders (columns of ``recorded.FIELDS``) and account for them, as ``run_scenario``."""
     outputs.check()
     recording = make_recording(orders, target.open_orders(), key)
-    question = asked_of(recording.merchant_ids, recording.start_ms)
+    question = asked_of(recording.names, recording.start_ms)
     stream = keyed_blocks(recording_blocks(recording), key)
-    load = Load(question.scenario, stream, question, _send_known(question, target), recording.start_ms)
+    baselines = _send_known(question, target)
+    load = Load(
+        question.scenario, stream, lambda: question, baselines, recording.start_ms, target.topics(False)
+    )
     return send_load(load, target, pace, outputs, watch)
 
 
@@ -139,15 +160,20 @@ def run_raw(
     outputs.check()
     ordered = in_order(messages)
     first_ms = int(ordered["timestamp_ms"][0]) if len(ordered) else 0
-    ledger = Ledger()
+    names = Names()
+    lanes = lanes_of(
+        ordered["topic"].unique().sort().to_list(), target.topic_orders, target.topic_clicks,
+        lambda topic: ready(target.settings, topic, target.partitions, target.create_topics),
+    )  # fmt: skip
     shift_ms = 0 if begins_ms is None else begins_ms - first_ms
-    recording = RawRecording(
-        ordered, target.open_orders(), amplifier, shift_ms, ledger if outputs.oracle else None
-    )
-    question = asked_of(ledger.merchant_ids, recording.start_ms)
+    ledger = Ledger(names) if outputs.oracle else None
+    recording = RawRecording(ordered, lanes, amplifier, shift_ms, ledger)
+    start_ms = recording.start_ms
+    question = asked_of(names, start_ms)
     load = Load(
-        question.scenario, raw_blocks(recording), question, _send_known(question, target), recording.start_ms
-    )
+        question.scenario, raw_blocks(recording), lambda: asked_of(names, start_ms),
+        _send_known(question, target), start_ms, [lane.topic for lane in lanes],
+    )  # fmt: skip
     return send_load(load, target, pace, outputs, watch)
 
 
@@ -161,25 +187,29 @@ def _send_known(question: Asked, target: Target) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is sent, and what the oracle is asked about it. ``start_ms``: since the epoch."""
+    """What is sent to which topics, by lane, and what the oracle is asked about it when all is made.
+
+    ``start_ms``: since the epoch.
+    """
 
     name: str
     stream: Iterator[Block]
-    asked: Asked
+    asked: Callable[[], Asked]
     baselines: int
     start_ms: int
+    topics: list[str]
 
     def summary(self, standing: Standing, pace: Pace, complete: bool, processes: int = 1) -> Summary:
         """The account of this load."""
         told = summarise(self.name, standing, pace, self.baselines, complete)
         return msgspec.structs.replace(
-            told, start_ms=self.start_ms, sale_open_ms=self.asked.sale_open_ms, processes=processes
+            told, start_ms=self.start_ms, sale_open_ms=self.asked().sale_open_ms, processes=processes
         )
 
 
 def send_load(load: Load, target: Target, pace: Pace, outputs: Outputs, watch: Watcher) -> Summary:
     """Send, account, and write the files that were asked for."""
-    topics = [target.topic_orders]
+    topics = load.topics
     client = Client(target.settings, topics)
     truth = Truth() if outputs.oracle else None
     account = Account()
@@ -198,7 +228,7 @@ def send_load(load: Load, target: Target, pace: Pace, outputs: Outputs, watch: W
         write_json(outputs.summary, summary)
         client.close()
     if truth is not None and complete:
-        write_json(outputs.oracle, answer(load.asked, truth))
+        write_json(outputs.oracle, answer(load.asked(), truth))
     return summary
 
 
@@ -208,8 +238,8 @@ def _send_in_parts(
     """As ``send_load``, from several processes; the oracle makes the day once more, by itself."""
     processes = min(form.processes, plan.partitions)
     part = Part(
-        plan.scenario, plan.partitions, dict(target.settings), target.topic_orders, pace, form.per_message,
-        form.key,
+        plan.scenario, plan.partitions, plan.click_partitions, dict(target.settings),
+        load.topics, pace, form.per_message, form.key,
     )  # fmt: skip
     done = send_parts(part, processes, watch)
     summary = load.summary(done.standing, pace, done.complete, processes)
@@ -220,7 +250,7 @@ def _send_in_parts(
         truth = Truth()
         for _ in watched(load.stream, truth):
             pass
-        write_json(outputs.oracle, answer(load.asked, truth))
+        write_json(outputs.oracle, answer(load.asked(), truth))
     return summary
 
 
@@ -244,6 +274,8 @@ def watched(stream: Iterator[Block], truth: Truth | None) -> Iterator[Block]:
         if truth is not None:
             for facts in block.facts:
                 truth.add(facts)
+            for clicks in block.click_facts:
+                truth.add_clicks(clicks)
         yield block
 
 
@@ -257,6 +289,8 @@ def asked(plan: Plan) -> Asked:
         sale_open_ms=scenario.sale_open_ms,
         timezone=scenario.timezone,
         featured=tuple(merchant.merchant_id for merchant in scenario.featured),
+        channels=CHANNELS,
+        categories=tuple(catalogue.categories),
     )
 
 

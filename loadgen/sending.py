@@ -14,9 +14,10 @@ import numpy as np
 
 from loadgen.client import Client
 from loadgen.draws import I64
+from loadgen.facts import KINDS
 from loadgen.json_bytes import Messages
 from loadgen.pacing import Pace
-from loadgen.stream import KINDS, Block
+from loadgen.stream import Block
 
 HANDED_OVER_LATE_US: Final = 100_000
 """A message that is handed to the client later than this after it was due is counted: loadgen itself,
@@ -71,7 +72,7 @@ def send_all(
     share: float = 1.0,
     begin: Callable[[], int] | None = None,
 ) -> None:
-    """Send a stream to topic number ``lane`` and wait for every answer.
+    """Send a stream to topics from number ``lane`` on and wait for every answer.
 
     ``begin`` is asked when the first block is ready: when sending starts, on the client's clock; now if
     it is not given. ``share`` is this process's part of the rate. ``tick`` is called every few milliseconds.
@@ -86,8 +87,7 @@ def send_all(
             account.rate_asked = pace.asked(block, account.scenario_ms, share)
             due = pace.due_us(block.messages, account.events, share)
             _send_block(client, lane, block, [d + start_us for d in due], pace, account, tick)
-            for facts in block.facts:
-                account.kinds += facts.kinds
+            account.kinds += block.kinds
             account.scenario_ms = block.end_ms
             account.seconds = (client.now_us() - start_us) / 1e6
         client.flush(PATIENCE_S, tick)
@@ -118,7 +118,7 @@ def _send_block(
                 due_us[index][sent[index] : end] = now_us
             wanted = min(end, sent[index] + AT_ONCE)
             if wanted > sent[index]:
-                taken = client.send(lane, messages, due_us[index], sent[index], wanted)
+                taken = client.send(lane + messages.lane, messages, due_us[index], sent[index], wanted)
                 _book(account, messages, due_us[index], sent[index], sent[index] + taken, now_us)
                 sent[index] += taken
                 moved = moved or taken > 0

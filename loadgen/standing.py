@@ -11,9 +11,9 @@ import numpy as np
 from msgspec import Struct
 
 from loadgen.client import Client
+from loadgen.facts import KINDS
 from loadgen.latency import Histogram
 from loadgen.sending import Account
-from loadgen.stream import KINDS
 
 ON_TIME_MS: Final = 1000
 """A message that the broker acknowledged at most this long after it was due was sent on time."""

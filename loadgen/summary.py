@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from loadgen.facts import KINDS
 from loadgen.pacing import Pace
 from loadgen.standing import ON_TIME_MS, Standing
-from loadgen.stream import KINDS
 
 
 class Summary(Struct, frozen=True):

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from loadgen.amplify import Amplifier, amplified, person_of, twin_id, twin_line
-from loadgen.raw_replay import RawRecording, in_order, raw_blocks
+from loadgen.raw_replay import Lane, RawRecording, in_order, raw_blocks
 from loadgen.recording_file import SCHEMA
 from tests.loadgen.console import Loadgen
 from tests.loadgen.consumed import read_topic
@@ -34,13 +34,17 @@ def recording(per_person: int = 2) -> pl.DataFrame:
     )  # fmt: skip
 
 
+def lanes(partitions: int) -> tuple[Lane, ...]:
+    return (Lane("orders", "orders", partitions, "orders"),)
+
+
 def sent(
     factor: float, seed: int = 0, messages: pl.DataFrame | None = None
 ) -> list[tuple[int, dict[str, object]]]:
     """What a recording at ``factor`` becomes: due time and order of every event, in the order of sending."""
     ordered = in_order(recording() if messages is None else messages)
     out = []
-    for block in raw_blocks(RawRecording(ordered, 4, Amplifier(factor, seed))):
+    for block in raw_blocks(RawRecording(ordered, lanes(4), Amplifier(factor, seed))):
         for m in block.messages:
             assert (m.due_ms[1:] >= m.due_ms[:-1]).all()
             assert len(m) == 0 or int(m.due_ms[-1]) < block.end_ms
@@ -102,7 +106,7 @@ def test_a_key_that_is_the_order_becomes_the_twins_and_one_that_is_the_merchant_
         key=pl.Series([b"m%d" % (int(k[1:]) % 10) for k in recording()["key"].to_list()])
     )
     for messages, keyed in ((recording(), "order_id"), (by_merchant, "merchant_id")):
-        for block in raw_blocks(RawRecording(in_order(messages), 4, Amplifier(2.0))):
+        for block in raw_blocks(RawRecording(in_order(messages), lanes(4), Amplifier(2.0))):
             for m in block.messages:
                 for i in range(0, len(m), 50):
                     key = m.data[int(m.key_starts[i]) :][: int(m.key_lengths[i])].tobytes().decode()
@@ -115,7 +119,7 @@ def test_events_packed_in_one_message_stay_together() -> None:
     packed = pl.DataFrame(
         [("orders", 0, 0, NOON_MS, None, "\n".join(lines).encode(), [])], schema=SCHEMA, orient="row"
     )
-    blocks = list(raw_blocks(RawRecording(in_order(packed), 1, Amplifier(1.5))))
+    blocks = list(raw_blocks(RawRecording(in_order(packed), lanes(1), Amplifier(1.5))))
     events = blocks[0].messages[0].events.tolist()
     assert events[0] == 40
     assert len(events) == 2

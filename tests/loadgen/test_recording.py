@@ -132,12 +132,51 @@ def test_the_oracle_of_a_recording_counts_what_counts(broker: str, tmp_path: Pat
     done = loadgen("replay", str(path), "--brokers", broker, "--max", "--oracle", str(oracle))
     assert done.code == 0, done.err
     told = json.loads(oracle.read_text())
+    assert told["duplicates"] == {"orders": 1, "clicks": 0}
     assert told["events"] == {"good": 3, "duplicate": 1, "late": 0, "future": 1, "malformed": 1, "invalid": 2}
     assert (told["totals"]["orders:day"], told["totals"]["gmv:day"], told["totals"]["refunds:day"]) == (
         2,
         203,
         103,
     )
+
+
+def click(number: int, action: str, **more: object) -> bytes:
+    fields = {"event_id": f"e{number}", "merchant_id": "m1", "visitor_id": f"v{number % 4}", "action": action,
+              "event_time": NOON_MS + number, **more}  # fmt: skip
+    return json.dumps(fields).encode()
+
+
+def test_orders_and_clicks_in_one_recording_go_back_to_their_topics_and_are_both_told_to_the_oracle(
+    broker: str, tmp_path: Path, loadgen: Loadgen
+) -> None:
+    create_topics(broker, (Topic("orders", 1), Topic("clicks", 1), Topic("clicks2", 2)))
+    send(broker, "orders", [(None, order(1, NOON_MS, channel="koubei", first_order=False, city_tier=2))])
+    actions = [("view", {"source": "map"}), ("view", {"source": "livestream"}), ("view", {}), ("join", {}),
+               ("view", {"source": "search"}), ("cart", {}), ("favorite", {}), ("join", {"visitor_id": "v3"}),
+               ("stare", {})]  # fmt: skip
+    send(broker, "clicks", [(None, click(n, action, **more)) for n, (action, more) in enumerate(actions)])
+    send(broker, "clicks", [(None, click(0, "view", source="map"))])
+    path, oracle = tmp_path / "night.parquet", tmp_path / "oracle.json"
+    done = loadgen(
+        "record", "--from-topic", "orders", "--from-topic", "clicks", "--brokers", broker, "-o", str(path)
+    )
+    assert done.code == 0, done.err
+    done = loadgen("replay", str(path), "--brokers", broker, "--max", "--oracle", str(oracle), "--topic-clicks",
+                   "clicks2")  # fmt: skip
+    assert done.code == 0, done.err
+    assert len(read_topic(broker, "clicks2", 2)) == 10
+    assert len(read_topic(broker, "orders", 1)) == 2
+    told = json.loads(oracle.read_text())
+    assert told["duplicates"] == {"orders": 0, "clicks": 1}
+    assert told["dead_letters"]["invalid"] == 1
+    measures = told["merchants"]["m1"]["measures"]
+    counted = {name: measures[f"{name}:day"] for name in ("views", "carts", "favorites", "private_views",
+                                                          "platform_views", "new_members", "orders")}  # fmt: skip
+    assert list(counted.values()) == [4, 1, 1, 1, 1, 1, 1]
+    people = told["merchants"]["m1"]["people"]
+    assert (people["visitors:day"], people["buyers:day"], people["returning_buyers:day"]) == (4, 1, 1)
+    assert {"channel:koubei", "channel:unknown", "city_tier:2"} <= told["rollups"].keys()
 
 
 def test_recorded_baselines_are_sent_and_told_to_the_oracle(
