@@ -31,6 +31,7 @@ from loadgen.options import (
     settings,
 )
 from loadgen.oracle import Answers
+from loadgen.plot_command import plot
 from loadgen.probe_command import probe
 from loadgen.replay_command import record, replay
 from loadgen.run import Form, Outputs, Target, run_scenario
@@ -118,7 +119,7 @@ def read_answers(path: Path) -> Answers:
         raise LoadgenError(f"{path}: not an oracle file of loadgen run --oracle: {error}") from error
 
 
-for command in (replay, record, probe):
+for command in (replay, record, probe, plot):
     app.command()(command)
 
 
