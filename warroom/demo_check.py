@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import UNSET, Struct
 
+from loadgen.difference import Difference
 from loadgen.oracle import Answers
-from loadgen.verify import Difference
 from schemas.dead_letters import REASONS
 from warroom.cells import left, right
 from warroom.phrases import Language

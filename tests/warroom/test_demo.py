@@ -12,7 +12,7 @@ import pytest
 from rich.cells import cell_len
 
 from loadgen.oracle import Answers, Peak, Story
-from loadgen.verify import Difference
+from loadgen.difference import Difference
 from warroom.demo_check import verdict_of, verdict_text
 from warroom.phrases import LANGUAGES, Language
 from warroom.report import BattleReport, MerchantStory
