@@ -43,7 +43,7 @@ from loadgen.replay import question_about
 from loadgen.run import Form, Outputs, Target, run_recording, run_scenario
 from loadgen.standing import Standing
 from loadgen.summary import Summary, sentence
-from loadgen.verify import differences, table
+from loadgen.verify import all_right, differences, table
 from schemas.redis_layout import DEFAULT_PREFIX
 
 app = typer.Typer(
@@ -178,8 +178,7 @@ def verify(
     if found:
         Console().print(table(found))
         raise typer.Exit(1)
-    fields = sum(len(m.measures) + len(m.multiples) for m in answers.merchants.values())
-    typer.echo(f"all right: {len(answers.merchants):,} merchants, {fields:,} fields, and the totals agree")
+    typer.echo(all_right(answers))
 
 
 def read_answers(path: Path) -> Answers:

@@ -11,10 +11,10 @@ from rich.table import Table
 
 from loadgen.difference import Difference, same
 from loadgen.errors import DeliveryError
-from loadgen.oracle import Answers, Expected
+from loadgen.oracle import Answers, Expected, fields_of
 from loadgen.oracle_joins import HOURS_TO_100
 from loadgen.verify_boards import USUAL, Boards, board_differences
-from loadgen.verify_people import people_differences
+from loadgen.verify_people import STANDARD_ERROR, STANDARD_ERRORS, people_differences, slack_of
 from schemas import redis_layout
 from schemas.windows import CLICK_MEASURES, DAY, SALE, SLIDING
 
@@ -128,6 +128,19 @@ def _totals(client: redis.Redis, prefix: str, answers: Answers) -> Iterator[Diff
         told = found.get(field)
         if told != str(value) and not (told is None and value == 0 and found):
             yield Difference(TOTAL, field, str(value), told)
+
+
+def all_right(answers: Answers) -> str:
+    """What was compared, where nothing differs."""
+    fields = sum(fields_of(m) for m in answers.merchants.values())
+    everybody = (*answers.merchants.values(), *answers.rollups.values())
+    estimates = sum(slack_of(field, expected) > 0 for expected in everybody for field in expected.people)
+    text = f"all right: {len(answers.merchants):,} merchants, {fields:,} fields"
+    text += f", {len(answers.rollups):,} roll-ups, the leaderboards and the totals agree"
+    if estimates:
+        within = f"{STANDARD_ERRORS * STANDARD_ERROR:.0%}"
+        text += f"; {estimates:,} numbers of people are too large to be exact and agree within {within}"
+    return text
 
 
 def table(found: list[Difference], limit: int = 40) -> Table:
