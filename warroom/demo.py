@@ -136,9 +136,8 @@ def _drain(stage: Stage) -> Mapping[str, int]:
         return all(read[topic] >= count for topic, count in wanted.items())
 
     if not wait_until(all_counted, DRAIN_SECONDS):
-        raise WarroomError(
-            f"not all of {wanted.total():,} messages were read within {DRAIN_SECONDS:g} s of the last"
-        )
+        total = wanted.total()
+        raise WarroomError(f"not all of {total:,} messages were read within {DRAIN_SECONDS:g} s of the last")
     duplicates = read_vitals(metrics.host, metrics.port, workers).duplicates
     stage.war_room.send_signal(signal.SIGUSR1)
     if not wait_until(lambda: stage.war_room.poll() is not None, DRAIN_SECONDS):
