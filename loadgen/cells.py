@@ -106,7 +106,7 @@ def make_arrivals(plan: Plan, block: int, partition: int) -> Arrivals:
         last = first + int(component.counts[block, partition])
         if last > first:
             key = stream_key(plan.scenario.seed, index, block, partition, plan.partitions)
-            _fill_component(plan, component, block, partition, key, _chosen(out, slice(first, last)))
+            _fill_component(plan, component, block, partition, key, chosen(out, slice(first, last)))
         first = last
     return _without_outages(plan, out)
 
@@ -133,11 +133,11 @@ def _without_outages(plan: Plan, arrivals: Arrivals) -> Arrivals:
         first_ms = clock_seconds(outage.at) * 1000
         inside = (arrivals.time_ms >= first_ms) & (arrivals.time_ms < first_ms + outage.duration_s * 1000)
         dark = inside & (channels(plan, arrivals) == CHANNELS.index(outage.channel))
-        arrivals = _chosen(arrivals, ~dark)
+        arrivals = chosen(arrivals, ~dark)
     return arrivals
 
 
-def _chosen(arrivals: Arrivals, which: slice | npt.NDArray[np.bool_]) -> Arrivals:
+def chosen(arrivals: Arrivals, which: slice | npt.NDArray[np.bool_]) -> Arrivals:
     """Some of the orders: views for a slice, copies for a mask."""
     a = arrivals
     return Arrivals(a.time_ms[which], a.row[which], a.amount_fen[which], a.member[which], a.bits[which])
@@ -248,15 +248,15 @@ def _slots(
         spread = mix(bits[index] + np.uint64(4))
         send = time
         if _hit(luck, odds[8]):
-            send = min(time + below(spread, JITTER_MS), end_ms - 1)
+            send = time + below(spread, min(JITTER_MS, end_ms - time))
         count = _put(count, send, time, index, PAID, send_ms, event_ms, source, code)
         luck = mix(luck)
         if _hit(luck, odds[0]):
-            again = min(send + 1 + below(mix(spread), COPY_WITHIN_MS), end_ms - 1)
+            again = min(send + 1 + below(mix(spread), min(COPY_WITHIN_MS, end_ms - 1 - send)), end_ms - 1)
             count = _put(count, again, time, index, PAID + COPY, send_ms, event_ms, source, code)
         luck = mix(luck)
         if _hit(luck, odds[1]):
-            made = max(start_ms, time - below(spread, CREATED_BEFORE_MS))
+            made = time - below(spread, min(CREATED_BEFORE_MS, time - start_ms + 1))
             count = _put(count, made, made, index, CREATED, send_ms, event_ms, source, code)
         luck = mix(luck)
         if _hit(luck, odds[2] + odds[3]):

@@ -36,7 +36,7 @@ from loadgen.probe_command import probe
 from loadgen.replay_command import record, replay
 from loadgen.run import Form, Outputs, Target, run_scenario
 from loadgen.showing import finish, watched
-from loadgen.verify import differences, table
+from loadgen.verify import all_right, differences, table
 from schemas.redis_layout import DEFAULT_PREFIX
 
 app = typer.Typer(
@@ -105,8 +105,7 @@ def verify(
     if found:
         Console().print(table(found))
         raise typer.Exit(1)
-    fields = sum(len(m.measures) + len(m.multiples) for m in answers.merchants.values())
-    typer.echo(f"all right: {len(answers.merchants):,} merchants, {fields:,} fields, and the totals agree")
+    typer.echo(all_right(answers))
 
 
 def read_answers(path: Path) -> Answers:

@@ -69,6 +69,12 @@ class Expected(Struct, frozen=True, omit_defaults=True):
     singles: dict[str, float] = {}
 
 
+def fields_of(expected: Expected) -> int:
+    """How many fields are expected."""
+    parts = (expected.measures, expected.multiples, expected.people, expected.rates, expected.singles)
+    return sum(len(part) for part in parts)
+
+
 class Story(Struct, frozen=True, omit_defaults=True):
     """What the night is remembered by, of one featured merchant. ``new_members``: of the newest day."""
 

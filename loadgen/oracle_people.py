@@ -40,7 +40,7 @@ class Crowd:
 def different(
     crowd: Crowd, windows: tuple[str, ...], starts: Starts, size: int, least: int = 1
 ) -> dict[str, I64]:
-    """How many people have ``least`` (1 or 2) events or more in each window, for each of ``size`` positions."""
+    """How many people have ``least`` (1 or 2) events or more in each window, for each position."""
     told: dict[str, I64] = {}
     inside_before, counts_before = None, None
     for window in windows:

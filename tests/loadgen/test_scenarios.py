@@ -14,7 +14,7 @@ import pytest
 
 from loadgen import scenario as scenarios
 from loadgen.catalogue import WEIGHT_TOTAL, zipf_weights
-from loadgen.cells import Arrivals, channels, make_arrivals
+from loadgen.cells import Arrivals, channels, chosen, make_arrivals
 from loadgen.channels import CHANNELS
 from loadgen.curves import apportion, base_curve, spike_curve
 from loadgen.draws import I64
@@ -114,7 +114,7 @@ def test_in_an_outage_the_channel_brings_nothing_and_the_others_go_on() -> None:
     start = (20 * 60 + 10) * 60_000
     inside = (made.time_ms >= start) & (made.time_ms < start + 1_800_000)
     plan = make_plan(msgspec.structs.replace(scenarios.load("outage"), orders=1_000), 1)
-    drawn = channels(plan, Arrivals(*(column[inside] for column in made)))
+    drawn = channels(plan, chosen(made, inside))
     counts = dict(zip(CHANNELS, np.bincount(drawn, minlength=len(CHANNELS)).tolist(), strict=True))
     assert counts.pop("taobao") == 0
     assert min(counts.values()) > 0
