@@ -16,7 +16,8 @@ def run(loadgen: Loadgen, broker: str, folder: Path, processes: int, *more: str)
     folder.mkdir(exist_ok=True)
     files = ("--summary", str(folder / "summary.json"), "--oracle", str(folder / "oracle.json"))
     done = loadgen("run", "double12-2019", "--brokers", broker, "--create-topics", "--orders", "5000",
-                   "--hours", "1", "--topic-orders", f"orders{processes}", "--topic-clicks", f"clicks{processes}", "--processes", str(processes),
+                   "--hours", "1", "--topic-orders", f"orders{processes}", "--processes", str(processes),
+                   "--topic-clicks", f"clicks{processes}",
                    *files, *(more or ("--max",)))  # fmt: skip
     assert done.code == 0, done.err
     told: dict[str, Any] = json.loads((folder / "summary.json").read_text())
