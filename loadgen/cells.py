@@ -248,15 +248,15 @@ def _slots(
         spread = mix(bits[index] + np.uint64(4))
         send = time
         if _hit(luck, odds[8]):
-            send = min(time + below(spread, JITTER_MS), end_ms - 1)
+            send = time + below(spread, min(JITTER_MS, end_ms - time))
         count = _put(count, send, time, index, PAID, send_ms, event_ms, source, code)
         luck = mix(luck)
         if _hit(luck, odds[0]):
-            again = min(send + 1 + below(mix(spread), COPY_WITHIN_MS), end_ms - 1)
+            again = min(send + 1 + below(mix(spread), min(COPY_WITHIN_MS, end_ms - 1 - send)), end_ms - 1)
             count = _put(count, again, time, index, PAID + COPY, send_ms, event_ms, source, code)
         luck = mix(luck)
         if _hit(luck, odds[1]):
-            made = max(start_ms, time - below(spread, CREATED_BEFORE_MS))
+            made = time - below(spread, min(CREATED_BEFORE_MS, time - start_ms + 1))
             count = _put(count, made, made, index, CREATED, send_ms, event_ms, source, code)
         luck = mix(luck)
         if _hit(luck, odds[2] + odds[3]):

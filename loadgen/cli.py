@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -14,8 +12,6 @@ from rich.console import Console
 
 from loadgen import scenario as scenarios
 from loadgen.errors import LoadgenError
-from loadgen.mapping import load_mapping
-from loadgen.metrics import run_metrics
 from loadgen.options import (
     AsFastAs,
     Brokers,
@@ -35,14 +31,11 @@ from loadgen.options import (
     settings,
 )
 from loadgen.oracle import Answers
-from loadgen.pacing import Pace
+from loadgen.plot_command import plot
 from loadgen.probe_command import probe
-from loadgen.progress import Watch, progress
-from loadgen.recorded import Complaint, read_files
-from loadgen.replay import question_about
-from loadgen.run import Form, Outputs, Target, run_recording, run_scenario
-from loadgen.standing import Standing
-from loadgen.summary import Summary, sentence
+from loadgen.replay_command import record, replay
+from loadgen.run import Form, Outputs, Target, run_scenario
+from loadgen.showing import finish, watched
 from loadgen.verify import all_right, differences, table
 from schemas.redis_layout import DEFAULT_PREFIX
 
@@ -101,72 +94,6 @@ def run(
 
 
 @app.command()
-def replay(
-    files: Annotated[list[Path], typer.Argument(help="Recorded files, plain or compressed (gzip, zstd).")],
-    format: Annotated[str, typer.Option(help="A shipped mapping, or the path of a .toml file.")],
-    brokers: Brokers = "127.0.0.1:9092",
-    speed: Speed = None,
-    rate: Rate = None,
-    as_fast_as: AsFastAs = False,
-    sale_opens: Annotated[
-        str | None,
-        typer.Option(help="For the oracle, like 2019-12-12T00:00:00+08:00; the first local midnight."),
-    ] = None,
-    use_last_row: Annotated[
-        bool, typer.Option("--use-last-row", help="Use a last row that lacks its line end.")
-    ] = False,
-    oracle: OracleFile = None,
-    summary: SummaryFile = None,
-    partitions: Partitions = None,
-    create_topics: CreateTopics = False,
-    topic_orders: str = "orders",
-    key: KeyOption = "order",
-    compression: CompressionOption = "none",
-    times: TimesOption = "scenario",
-    metrics_port: MetricsPort = None,
-    kafka: KafkaSettings = None,
-) -> None:
-    """Send a recorded day as orders."""
-    pace = pace_of(speed, rate, as_fast_as)
-    mapping = load_mapping(format)
-    orders, complaints = read_files(files, mapping, use_last_row)
-    report_complaints(complaints)
-    target = Target(
-        settings(brokers, kafka, compression),
-        topic_orders,
-        partitions=partitions,
-        create_topics=create_topics,
-    )
-    question = question_about(mapping.name, sale_opens)
-    with watched(mapping.name, pace, metrics_port) as watch:
-        done = run_recording(orders, question, target, pace, Outputs(oracle, summary), key, watch)
-    finish(done)
-
-
-@contextmanager
-def watched(name: str, pace: Pace, metrics_port: int | None) -> Iterator[Watch]:
-    """A watcher of a run: live on a terminal, and Prometheus metrics where a port is given."""
-    with progress(name, pace) as show, run_metrics(name, metrics_port) as keep:
-
-        def watch(standing: Standing) -> None:
-            show(standing)
-            keep(standing)
-
-        yield watch
-
-
-COMPLAINTS_SHOWN = 10
-
-
-def report_complaints(complaints: list[Complaint]) -> None:
-    """Rows that were not used, on standard error: the first few one by one, then how many."""
-    for complaint in complaints[:COMPLAINTS_SHOWN]:
-        typer.echo(f"loadgen: {complaint}", err=True)
-    if complaints:
-        typer.echo(f"loadgen: {len(complaints):,} rows were not used; all others are", err=True)
-
-
-@app.command()
 def verify(
     oracle: Annotated[Path, typer.Option(help="The expected results that a run wrote.")],
     redis: Annotated[str, typer.Option(help="URL of Redis.")] = "redis://127.0.0.1:6379/0",
@@ -191,14 +118,8 @@ def read_answers(path: Path) -> Answers:
         raise LoadgenError(f"{path}: not an oracle file of loadgen run --oracle: {error}") from error
 
 
-def finish(done: Summary) -> None:
-    """Say what was done; exit code 1 if not all of it was."""
-    typer.echo(sentence(done))
-    if not done.complete:
-        raise typer.Exit(1)
-
-
-app.command()(probe)
+for command in (replay, record, probe, plot):
+    app.command()(command)
 
 
 def main() -> None:

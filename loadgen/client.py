@@ -14,7 +14,7 @@ from msgspec import Struct
 from loadgen import librdkafka
 from loadgen.draws import I64
 from loadgen.errors import DeliveryError, LoadgenError
-from loadgen.json_bytes import Messages
+from loadgen.json_bytes import Headers, Messages
 from loadgen.latency import BUCKETS
 
 LANE_SHIFT: Final = 52
@@ -22,6 +22,7 @@ LANE_SHIFT: Final = 52
 MAX_PARTITIONS: Final = 4096
 SETTLE_S: Final = 15.0
 REPORTS_AT_ONCE: Final = 200_000
+NO_HEADERS: Final = np.zeros(0, np.int64)
 DEFAULTS: Final[dict[str, str]] = {
     "linger.ms": "20",
     "batch.num.messages": "50000",
@@ -110,17 +111,31 @@ class Client:
 
         ``due_us``: (n,) when each should be sent, on the clock of ``now_us``.
         """
+        headers = NO_HEADERS if messages.headers is None else self._headers(messages.headers, first, last)
         taken, error = librdkafka.hand_over(
             self._produceva, self._handle, self._topics[lane], messages.partition, messages.data.ctypes.data,
             messages.starts, messages.lengths, messages.key_starts, messages.key_lengths,
-            messages.timestamps_ms, due_us + (lane << LANE_SHIFT), first, last, self._block,
+            messages.timestamps_ms, due_us + (lane << LANE_SHIFT), headers, first, last, self._block,
         )  # fmt: skip
+        for unused in headers[first + taken : last]:
+            self._library.rd_kafka_headers_destroy(int(unused))
         if error:
             code = self._library.rd_kafka_error_code(error)
             self._library.rd_kafka_error_destroy(error)
             if code != librdkafka.QUEUE_FULL:
                 raise DeliveryError(f"Kafka refuses a message: {self._reason(code)}")
         return int(taken)
+
+    def _headers(self, headers: list[Headers], first: int, last: int) -> I64:
+        """Headers of messages ``first`` to ``last`` as the library keeps them: addresses, 0 where none."""
+        addresses = np.zeros(last, np.int64)
+        for index in range(first, last):
+            if headers[index]:
+                addresses[index] = held = self._library.rd_kafka_headers_new(len(headers[index]))
+                for name, value in headers[index]:
+                    size = 0 if value is None else len(value)
+                    self._library.rd_kafka_header_add(held, name.encode(), -1, value, size)
+        return addresses
 
     def poll(self, timeout_ms: int) -> None:
         """Take what the broker has answered; wait for the first answer at most ``timeout_ms``."""

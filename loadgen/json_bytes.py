@@ -54,6 +54,9 @@ WRONG_STATUS: Final = INVALID + 5
 NO_QUANTITY: Final = INVALID + 6
 
 
+Headers = tuple[tuple[str, bytes | None], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Messages:
     """Messages of one partition in the order of sending, values in one buffer. ``n`` of them.
@@ -72,6 +75,8 @@ class Messages:
     events: I32  # n, events in it
     lane: int = 0
     """Number of the topic, counted from that of a stream's first."""
+    headers: list[Headers] | None = None
+    """(n,), of recorded messages only."""
 
     def __len__(self) -> int:
         return len(self.starts)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import polars as pl
 
 from loadgen.errors import LoadgenError
 from loadgen.mapping import Amount, Mapping, OrderMapping, Text, Time
+from loadgen.recording_file import lines_of
 from schemas.events import MAX_AMOUNT_FEN, MAX_EVENT_TIME_MS, MAX_ID_BYTES, MAX_QUANTITY
 
 LINE: Final = "__line"
+GZIP: Final = b"\x1f\x8b"
+ZSTD: Final = b"\x28\xb5\x2f\xfd"
 STATUSES: Final = ("paid", "refunded", "cancelled", "created")
 FIELDS: Final = ("order_id", "merchant_id", "member_id", "amount_fen", "quantity", "status", "event_ms")
 _FACTOR_MS: Final = {"s": (1000, 1), "ms": (1, 1), "us": (1, 1000)}
@@ -39,7 +44,7 @@ def read_orders(
     Columns: ``FIELDS``, ``LINE``, and ``channel``, ``category`` where mapped. A last row without its line
     end is taken for cut off unless ``use_last_row``. Raises ``LoadgenError`` if nothing can be read.
     """
-    raw = _read(path, mapping)
+    raw, whole = _read(path, mapping)
     missing = [column for column in mapping.read() if column not in raw.columns]
     if missing:
         raise LoadgenError(
@@ -47,7 +52,7 @@ def read_orders(
             f"it has {', '.join(c for c in raw.columns if c != LINE)}"
         )
     complaints = []
-    if mapping.kind != "parquet" and not use_last_row and not _ends_a_line(path):
+    if not whole and not use_last_row and len(raw):
         last = int(raw[LINE][-1])
         complaints.append(Complaint(path.name, last, "the file ends in the middle of this row"))
         raw = raw.head(-1)
@@ -73,37 +78,67 @@ def read_files(
     return pl.concat(frames), complaints
 
 
-def _read(path: Path, mapping: Mapping) -> pl.DataFrame:
-    """The file's columns as text, with the line each row stands on."""
+def _read(path: Path, mapping: Mapping) -> tuple[pl.DataFrame, bool]:
+    """The file's columns as text, with the line each row stands on; whether its last row is whole."""
     try:
+        source, whole = _source(path, mapping)
         if mapping.kind == "csv":
             names = mapping.columns if not mapping.header else None
             frame = pl.read_csv(
-                path, has_header=mapping.header, new_columns=names, separator=mapping.delimiter,
+                source, has_header=mapping.header, new_columns=names, separator=mapping.delimiter,
                 infer_schema=False, truncate_ragged_lines=True, encoding="utf8-lossy",
             )  # fmt: skip
         elif mapping.kind == "ndjson":
-            frame = pl.read_ndjson(path, infer_schema_length=None)
+            frame = pl.read_ndjson(source, infer_schema_length=None)
         else:
             frame = pl.read_parquet(path)
     except OSError as error:
         raise LoadgenError(f"{path}: cannot be read: {error.strerror or error}") from error
     except pl.exceptions.PolarsError as error:
-        raise LoadgenError(f"{path}: not {mapping.kind}: {str(error).splitlines()[0]}") from error
+        why = str(error).splitlines()[0]
+        raise LoadgenError(f"{path}: not {mapping.kind}, or cut off: {why}; nothing is used") from error
     first = 2 if mapping.kind == "csv" and mapping.header else 1
-    return frame.with_columns(pl.all().cast(pl.String)).with_row_index(LINE, offset=first)
+    return frame.with_columns(pl.all().cast(pl.String)).with_row_index(LINE, offset=first), whole
 
 
-def _ends_a_line(path: Path) -> bool:
+def _source(path: Path, mapping: Mapping) -> tuple[Path | BytesIO, bool]:
+    """Where the rows are read from, and whether the last of them has its line end.
+
+    Of a gzipped file that is cut off, what can be unpacked. A row of JSON without its end is left out, for
+    it would spoil the others; ``read_orders`` tells it.
+    """
+    head, tail = _ends(path)
+    if mapping.kind == "parquet" or head == ZSTD:
+        return path, True  # a cut shows when it is read
+    if head[:2] == GZIP:
+        lines = list(lines_of(path))
+        text = b"".join(line + (b"\n" if whole else b"") for line, whole in lines)
+        whole = not lines or lines[-1][1]
+    elif mapping.kind == "ndjson":
+        text = path.read_bytes()
+        whole = tail in (b"\n", b"")
+    else:
+        return path, tail in (b"\n", b"")
+    if mapping.kind == "ndjson" and not whole and not _is_json(text.rsplit(b"\n", 1)[-1]):
+        text = text[: text.rfind(b"\n") + 1] + b"{}\n"
+    return BytesIO(text), whole
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        msgspec.json.decode(line)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+def _ends(path: Path) -> tuple[bytes, bytes]:
+    """The first four bytes of a file, and the last one; empty ones of an empty file."""
     with path.open("rb") as file:
         head = file.read(4)
-        if head[:2] == b"\x1f\x8b" or head == b"\x28\xb5\x2f\xfd":
-            return True  # compressed: a cut shows when it is unpacked
         file.seek(0, 2)
-        if file.tell() == 0:
-            return True
-        file.seek(-1, 2)
-        return file.read(1) == b"\n"
+        file.seek(-1 if file.tell() else 0, 2)
+        return head, file.read(1)
 
 
 def _expressions(order: OrderMapping, file_number: int) -> list[pl.Expr]:

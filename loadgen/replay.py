@@ -13,14 +13,16 @@ from loadgen.facts import KINDS, SAYS_NOTHING, Facts, Where
 from loadgen.json_bytes import Messages
 from loadgen.keying import Key, partitions_of_ids
 from loadgen.local_time import midnight_ms
+from loadgen.names import UNKNOWN, Names, Register
 from loadgen.options import instant_ms
 from loadgen.oracle import Asked
 from loadgen.recorded import STATUSES
 from loadgen.stream import Block
+from schemas.baselines import Baseline
 from schemas.windows import DEFAULT_TIMEZONE
 
 ROWS_A_BLOCK: Final = 100_000
-_CODES: Final = {status: code for code, status in enumerate(STATUSES)}
+CODES: Final = {status: code for code, status in enumerate(STATUSES)}
 DEDUP_HORIZON_MS: Final = 600_000
 """The same order and status again within this is a duplicate, as the pipeline's default says."""
 
@@ -30,7 +32,7 @@ class Recording:
     """Recorded orders in the order of sending, ready to be replayed."""
 
     orders: pl.DataFrame
-    merchant_ids: list[str]
+    names: Names
     start_ms: int
     partitions: int
 
@@ -47,25 +49,42 @@ def make_recording(orders: pl.DataFrame, partitions: int, key: Key = "order") ->
         }
     )
     ordered = ordered.join(rows, on="merchant_id", how="left", maintain_order="left")
+    names = Names(merchants=Register.of(ids))
+    numbered = {}
+    for column, known in (
+        ("member_id", names.people),
+        ("channel", names.channels),
+        ("category", names.categories),
+    ):
+        values = ordered[column].to_list() if column in ordered.columns else [None] * len(ordered)
+        numbered[f"{column}_number"] = [known.number(value or UNKNOWN) for value in values]
+    ordered = ordered.with_columns(**{k: pl.Series(v, dtype=pl.Int64) for k, v in numbered.items()})
     ordered = ordered.with_columns(
         partition=pl.col("home") if key == "merchant" else _dealt(partitions),
         copy=_copies(),
         json=_json(ordered),
     )
-    return Recording(ordered, ids, int(ordered["event_ms"][0]) if len(ordered) else 0, partitions)
+    return Recording(ordered, names, int(ordered["event_ms"][0]) if len(ordered) else 0, partitions)
 
 
-def question_about(name: str, sale_opens: str | None) -> Callable[[Recording], Asked]:
-    """What the oracle is asked about a recording; the sale opens at its first local midnight unless told.
+def question_about(
+    name: str, sale_opens: str | None, baselines: list[Baseline]
+) -> Callable[[Names, int], Asked]:
+    """What the oracle is asked about a recording, given its names and its start in ms since the epoch.
+
+    The sale opens at its first local midnight unless told.
 
     Raises ``LoadgenError`` if ``sale_opens`` is no time with its offset.
     """
+    by_merchant = {baseline.merchant_id: baseline for baseline in baselines}
     opens_ms = None if sale_opens is None else instant_ms("--sale-opens", sale_opens)
 
-    def question(recording: Recording) -> Asked:
-        first = midnight_ms(DEFAULT_TIMEZONE, recording.start_ms)
-        opened = first if opens_ms is None else opens_ms
-        return Asked(name, recording.merchant_ids, {}, opened)
+    def question(names: Names, start_ms: int) -> Asked:
+        first = midnight_ms(DEFAULT_TIMEZONE, start_ms)
+        return Asked(
+            name, names.merchants.names, by_merchant, first if opens_ms is None else opens_ms,
+            channels=tuple(names.channels.names), categories=tuple(names.categories.names),
+        )  # fmt: skip
 
     return question
 
@@ -92,7 +111,9 @@ def _json(orders: pl.DataFrame) -> pl.Expr:
     ]  # fmt: skip
     for name in ("channel", "category"):
         if name in orders.columns:
-            parts += [pl.lit(f',"{name}":"'), _escaped(name), pl.lit('"')]
+            said = pl.col(name).fill_null("") != ""
+            told = pl.concat_str(pl.lit(f',"{name}":"'), _escaped(name), pl.lit('"'))
+            parts.append(pl.when(said).then(told).otherwise(pl.lit("")))
     return pl.concat_str([*parts, pl.lit("}")])
 
 
@@ -138,14 +159,14 @@ def _facts(part: pl.DataFrame) -> Facts:
     return Facts(
         row=good["row"].to_numpy(),
         event_ms=good["event_ms"].to_numpy(),
-        code=good["status"].replace_strict(_CODES, return_dtype=pl.UInt8).to_numpy(),
+        code=good["status"].replace_strict(CODES, return_dtype=pl.UInt8).to_numpy(),
         amount_fen=good["amount_fen"].to_numpy(),
         quantity=good["quantity"].to_numpy(),
         first_order=np.full(len(good), SAYS_NOTHING, np.int8),
         where=Where(
-            person=good["person"].to_numpy().astype(np.int64),
-            channel=good["channel_number"].to_numpy(),
-            category=good["category_number"].to_numpy(),
+            person=good["member_id_number"].to_numpy(),
+            channel=good["channel_number"].to_numpy().astype(np.int32),
+            category=good["category_number"].to_numpy().astype(np.int32),
             tier=np.zeros(len(good), np.uint8),
         ),
         kinds=kinds,

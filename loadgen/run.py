@@ -11,15 +11,19 @@ from typing import Final
 import msgspec
 import polars as pl
 
+from loadgen.amplify import Amplifier
 from loadgen.channels import CHANNELS
 from loadgen.client import Client
 from loadgen.errors import DeliveryError, LoadgenError
 from loadgen.keying import Key, keyed_blocks, keyed_plan
+from loadgen.ledger import Ledger
+from loadgen.names import Names
 from loadgen.oracle import Asked, answer
 from loadgen.pacing import Pace
 from loadgen.plan import Plan, make_plan
 from loadgen.processes import Part, send_parts
-from loadgen.replay import Recording, make_recording, recording_blocks
+from loadgen.raw_replay import RawRecording, in_order, lanes_of, raw_blocks
+from loadgen.replay import make_recording, recording_blocks
 from loadgen.scenario import Scenario
 from loadgen.sending import Account, send_all
 from loadgen.standing import Standing, standing_of
@@ -28,6 +32,8 @@ from loadgen.summary import Summary, summarise
 from loadgen.topics import ready, send_baselines
 from loadgen.truth import Truth
 
+Question = Callable[[Names, int], Asked]
+"""What the oracle is asked about a recording, given its names and its start in ms since the epoch."""
 Watcher = Callable[[Standing], None]
 WATCH_EVERY_S: Final = 0.25
 
@@ -109,8 +115,8 @@ def run_scenario(
     target.open_baselines()
     baselines = send_baselines(target.settings, target.topic_baselines, plan.catalogue.baselines)
     stream = keyed_blocks(blocks(plan, form.per_message), form.key)
-    clicks = plan.click_partitions > 0
-    load = Load(scenario.name, stream, asked(plan), baselines, scenario.start_ms, clicks)
+    topics = target.topics(plan.click_partitions > 0)
+    load = Load(scenario.name, stream, lambda: asked(plan), baselines, scenario.start_ms, topics)
     if form.processes == 1:
         return send_load(load, target, pace, outputs, watch)
     return _send_in_parts(load, plan, target, pace, outputs, form, watch)
@@ -118,7 +124,7 @@ def run_scenario(
 
 def run_recording(
     orders: pl.DataFrame,
-    asked_of: Callable[[Recording], Asked],
+    asked_of: Question,
     target: Target,
     pace: Pace,
     outputs: Outputs,
@@ -128,37 +134,82 @@ def run_recording(
     """Send recorded orders (columns of ``recorded.FIELDS``) and account for them, as ``run_scenario``."""
     outputs.check()
     recording = make_recording(orders, target.open_orders(), key)
-    question = asked_of(recording)
+    question = asked_of(recording.names, recording.start_ms)
     stream = keyed_blocks(recording_blocks(recording), key)
-    load = Load(question.scenario, stream, question, 0, recording.start_ms, clicks=False)
+    baselines = _send_known(question, target)
+    load = Load(
+        question.scenario, stream, lambda: question, baselines, recording.start_ms, target.topics(False)
+    )
     return send_load(load, target, pace, outputs, watch)
+
+
+def run_raw(
+    messages: pl.DataFrame,
+    asked_of: Question,
+    target: Target,
+    pace: Pace,
+    outputs: Outputs,
+    amplifier: Amplifier,
+    begins_ms: int | None = None,
+    watch: Watcher = lambda _: None,
+) -> Summary:
+    """Send recorded messages (``recording_file.SCHEMA``) as they were and account for them.
+
+    ``begins_ms``: their times are moved so that the first is at this one.
+    """
+    outputs.check()
+    ordered = in_order(messages)
+    first_ms = int(ordered["timestamp_ms"][0]) if len(ordered) else 0
+    names = Names()
+    lanes = lanes_of(
+        ordered["topic"].unique().sort().to_list(), target.topic_orders, target.topic_clicks,
+        lambda topic: ready(target.settings, topic, target.partitions, target.create_topics),
+    )  # fmt: skip
+    shift_ms = 0 if begins_ms is None else begins_ms - first_ms
+    ledger = Ledger(names) if outputs.oracle else None
+    recording = RawRecording(ordered, lanes, amplifier, shift_ms, ledger)
+    start_ms = recording.start_ms
+    question = asked_of(names, start_ms)
+    load = Load(
+        question.scenario, raw_blocks(recording), lambda: asked_of(names, start_ms),
+        _send_known(question, target), start_ms, [lane.topic for lane in lanes],
+    )  # fmt: skip
+    return send_load(load, target, pace, outputs, watch)
+
+
+def _send_known(question: Asked, target: Target) -> int:
+    """Send the baselines that the oracle knows; how many."""
+    if not question.baselines:
+        return 0
+    target.open_baselines()
+    return send_baselines(target.settings, target.topic_baselines, question.baselines.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is sent, and what the oracle is asked about it.
+    """What is sent to which topics, by lane, and what the oracle is asked about it when all is made.
 
-    ``start_ms``: since the epoch. ``clicks``: whether there is a second lane.
+    ``start_ms``: since the epoch.
     """
 
     name: str
     stream: Iterator[Block]
-    asked: Asked
+    asked: Callable[[], Asked]
     baselines: int
     start_ms: int
-    clicks: bool
+    topics: list[str]
 
     def summary(self, standing: Standing, pace: Pace, complete: bool, processes: int = 1) -> Summary:
         """The account of this load."""
         told = summarise(self.name, standing, pace, self.baselines, complete)
         return msgspec.structs.replace(
-            told, start_ms=self.start_ms, sale_open_ms=self.asked.sale_open_ms, processes=processes
+            told, start_ms=self.start_ms, sale_open_ms=self.asked().sale_open_ms, processes=processes
         )
 
 
 def send_load(load: Load, target: Target, pace: Pace, outputs: Outputs, watch: Watcher) -> Summary:
     """Send, account, and write the files that were asked for."""
-    topics = target.topics(load.clicks)
+    topics = load.topics
     client = Client(target.settings, topics)
     truth = Truth() if outputs.oracle else None
     account = Account()
@@ -177,7 +228,7 @@ def send_load(load: Load, target: Target, pace: Pace, outputs: Outputs, watch: W
         write_json(outputs.summary, summary)
         client.close()
     if truth is not None and complete:
-        write_json(outputs.oracle, answer(load.asked, truth))
+        write_json(outputs.oracle, answer(load.asked(), truth))
     return summary
 
 
@@ -188,7 +239,7 @@ def _send_in_parts(
     processes = min(form.processes, plan.partitions)
     part = Part(
         plan.scenario, plan.partitions, plan.click_partitions, dict(target.settings),
-        target.topics(load.clicks), pace, form.per_message, form.key,
+        load.topics, pace, form.per_message, form.key,
     )  # fmt: skip
     done = send_parts(part, processes, watch)
     summary = load.summary(done.standing, pace, done.complete, processes)
@@ -199,7 +250,7 @@ def _send_in_parts(
         truth = Truth()
         for _ in watched(load.stream, truth):
             pass
-        write_json(outputs.oracle, answer(load.asked, truth))
+        write_json(outputs.oracle, answer(load.asked(), truth))
     return summary
 
 

@@ -76,9 +76,10 @@ def summarise(scenario: str, standing: Standing, pace: Pace, baselines: int, com
 def sentence(summary: Summary) -> str:
     """The account in one paragraph."""
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in summary.events.items())
+    told = f" ({kinds})" if any(summary.events.values()) else ""
     text = (
-        f"{summary.scenario}: {summary.events_sent:,} events in {summary.messages_sent:,} messages "
-        f"({kinds}), {summary.seconds:.1f} s, {summary.rate_reached:,.0f} events/s, "
+        f"{summary.scenario}: {summary.events_sent:,} events in {summary.messages_sent:,} messages"
+        f"{told}, {summary.seconds:.1f} s, {summary.rate_reached:,.0f} events/s, "
         f"{summary.on_time_share:.2%} on time"
     )
     if summary.late_messages:

@@ -159,7 +159,9 @@ def _visits(
             at = row
             if strays[1] > 0 and _hit(drawn, STRAY_SHARE):
                 at = np.int32(strays[0] + below(mix(drawn + np.uint64(1)), strays[1]))
-            first = time - below(mix(drawn + np.uint64(2)), longest + 1)
+            # A stranger's visit goes round the block's ends: held back at them, it would crowd its middle.
+            around = time - span[0] - below(mix(drawn + np.uint64(2)), VISIT_MS)
+            first = span[0] + around % (span[1] - span[0])
             length = below(mix(drawn + np.uint64(3)), min(VISIT_MS, span[1] - first))
             person = stranger(mix(drawn + np.uint64(4)), pool.people, pool.partitions, partition)
             channel = channel_of(table, traits.meals[at], drawn)
