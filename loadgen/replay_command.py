@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 import polars as pl
@@ -37,7 +37,7 @@ from loadgen.options import (
 )
 from loadgen.record import Recorded, Span
 from loadgen.record import record as record_topics
-from loadgen.recorded import read_files
+from loadgen.recorded_clicks import read_events
 from loadgen.recording_file import is_recording, read_recording
 from loadgen.replay import question_about
 from loadgen.run import Outputs, Target, run_raw, run_recording
@@ -88,7 +88,7 @@ def replay(
     metrics_port: MetricsPort = None,
     kafka: KafkaSettings = None,
 ) -> None:
-    """Send a recorded day: files of a public format as orders, or a recording of a topic as it was."""
+    """Send a recorded day: files of a public format as orders and clicks, or a recording as it was."""
     pace = pace_of(speed, rate, as_fast_as)
     librdkafka = settings(brokers, kafka, compression)
     target = Target(librdkafka, topic_orders, topic_baselines, topic_clicks, partitions, create_topics)
@@ -104,19 +104,23 @@ def replay(
             done = run_raw(messages, question, target, pace, outputs, amplifier, begins_ms, watch)
     else:
         mapping = load_mapping(format)
-        orders, complaints = read_files(files, mapping, use_last_row)
-        report_complaints([str(complaint) for complaint in complaints])
-        orders = from_then_on(amplified(orders, amplifier), begins_ms)
-        instants = instants_of(at, oracle, DEFAULT_TIMEZONE, _first_ms(orders["event_ms"]))
-        outputs = Outputs(oracle, summary, instants)
+        recorded = read_events(files, mapping, use_last_row)
+        report_complaints([str(complaint) for complaint in recorded.complaints])
+        orders, clicks = amplified(recorded.orders, amplifier), recorded.clicks
+        if clicks is not None:
+            back = {theirs: ours for ours, theirs in AS_ORDERS.items()}
+            clicks = amplified(clicks.rename(AS_ORDERS), amplifier).rename(back)
+        orders, clicks = from_then_on(orders, clicks, begins_ms)
+        first_ms = _first_ms(*(f["event_ms"] for f in (orders, clicks) if f is not None))
+        outputs = Outputs(oracle, summary, instants_of(at, oracle, DEFAULT_TIMEZONE, first_ms))
         question = question_about(mapping.name, sale_opens, known)
         with watched(mapping.name, pace, metrics_port) as watch:
-            done = run_recording(orders, question, target, pace, outputs, key or "order", watch)
+            done = run_recording(orders, question, target, pace, outputs, key or "order", watch, clicks)
     finish(done)
 
 
-def _first_ms(times: pl.Series) -> int:
-    return int(times.min() or 0)  # type: ignore[arg-type]
+def _first_ms(*times: pl.Series) -> int:
+    return min((int(t.min()) for t in times if len(t)), default=0)  # type: ignore[arg-type]
 
 
 def recordings(files: list[Path], key: Key | None) -> pl.DataFrame:
@@ -151,11 +155,19 @@ def baselines_of(path: Path) -> list[Baseline]:
     return list(newest.values())
 
 
-def from_then_on(orders: pl.DataFrame, begins_ms: int | None) -> pl.DataFrame:
-    """The same orders, the first of them at ``begins_ms``; None: as they are."""
-    if begins_ms is None or len(orders) == 0:
-        return orders
-    return orders.with_columns(event_ms=pl.col("event_ms") - pl.col("event_ms").min() + begins_ms)
+AS_ORDERS: Final = {"event_id": "order_id", "visitor_id": "member_id"}
+"""What the amplifier makes twins of, called as it calls them."""
+
+
+def from_then_on(
+    orders: pl.DataFrame, clicks: pl.DataFrame | None, begins_ms: int | None
+) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+    """The same orders and clicks, the first of them at ``begins_ms``; None: as they are."""
+    times = orders["event_ms"] if clicks is None else pl.concat([orders["event_ms"], clicks["event_ms"]])
+    if begins_ms is None or len(times) == 0:
+        return orders, clicks
+    moved = pl.col("event_ms") - times.min() + begins_ms
+    return orders.with_columns(moved), None if clicks is None else clicks.with_columns(moved)
 
 
 def record(

@@ -142,15 +142,26 @@ def run_recording(
     outputs: Outputs,
     key: Key = "order",
     watch: Watcher = lambda _: None,
+    clicks: pl.DataFrame | None = None,
 ) -> Summary:
-    """Send recorded orders (columns of ``recorded.FIELDS``) and account for them, as ``run_scenario``."""
+    """Send recorded orders (columns of ``recorded.FIELDS``) and account for them, as ``run_scenario``.
+
+    ``clicks`` (``recorded_clicks.CLICK_FIELDS``) too, where the target has a topic for them.
+    """
     outputs.check()
-    recording = make_recording(orders, target.open_orders(), key)
+    clicks = clicks if target.topic_clicks else None
+    click_partitions = 0 if clicks is None else target.open_clicks()
+    recording = make_recording(orders, target.open_orders(), key, clicks, click_partitions)
     question = asked_of(recording.names, recording.start_ms)
     stream = keyed_blocks(recording_blocks(recording), key)
     baselines = _send_known(question, target)
     load = Load(
-        question.scenario, stream, lambda: question, baselines, recording.start_ms, target.topics(False)
+        question.scenario,
+        stream,
+        lambda: question,
+        baselines,
+        recording.start_ms,
+        target.topics(clicks is not None),
     )
     return send_load(load, target, pace, outputs, watch)
 

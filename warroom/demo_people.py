@@ -47,9 +47,9 @@ def read_people(url: str, prefix: str, merchant_ids: tuple[str, ...]) -> People:
         ]
         joined = {}
         for merchant_id in merchant_ids:
-            count, multiple, hours = client.hmget(redis_layout.merchant(prefix, merchant_id), fields)  # type: ignore[misc]
+            count, multiple, hours = client.hmget(redis_layout.merchant(prefix, merchant_id), fields)
             joined[merchant_id] = Joined(_whole(count), _real(multiple), _real(hours))
-        total: dict[str, str] = client.hgetall(redis_layout.rollup(prefix, "total", "all"))  # type: ignore[assignment]
+        total: dict[str, str] = client.hgetall(redis_layout.rollup(prefix, "total", "all"))
     wanted = {field: _whole(total.get(field)) for field in total if field.split(":")[0] in _TOTALS}
     return People(joined, {field: value for field, value in wanted.items() if value is not None})
 

@@ -13,6 +13,7 @@ from loadgen.errors import LoadgenError
 from loadgen.mapping import load_mapping, shipped_formats
 from loadgen.published import PUBLISHED, RECORDS, published_text
 from loadgen.recorded import read_orders
+from loadgen.recorded_clicks import CLICK_FIELDS, read_events
 
 ROWS = {
     "taobao-userbehavior": "1,2,3,pv,1511658000\n1,2,3,buy,1511658001\n",
@@ -41,6 +42,12 @@ EXPECTED = {
     "retailrocket": ("rr3", "i356475", "v599528", 100, "paid", 1433222276276),
     "olist": ("e481f51c-1", "3504c0cb", "9ef432eb", 2999, "paid", 1506952593000),
 }
+CLICKS = {
+    "taobao-userbehavior": ("tc1", "c3", "u1", "view", 1511658000000),
+    "tmall-repeat-buyers": ("tmc2", "s2882", "u328862", "view", 1409241600000),
+    "rees46": ("rec2", "xiaomi", "u5201", "view", 1572566400000),
+    "retailrocket": ("rc2", "i355908", "v257597", "view", 1433221332117),
+}
 FIELDS = ("order_id", "merchant_id", "member_id", "amount_fen", "status", "event_ms")
 
 
@@ -54,6 +61,29 @@ def test_a_purchase_becomes_an_order(name: str, tmp_path: Path) -> None:
     path.write_text(ROWS[name])
     orders, complaints = read_orders(path, load_mapping(name))
     assert (orders.select(FIELDS).rows(), complaints) == ([EXPECTED[name]], [])
+
+
+@pytest.mark.parametrize("name", CLICKS)
+def test_a_look_becomes_a_click(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(ROWS[name])
+    recorded = read_events([path], load_mapping(name))
+    assert recorded.clicks is not None
+    assert (recorded.clicks.select(CLICK_FIELDS).rows(), recorded.complaints) == ([CLICKS[name]], [])
+
+
+def test_carts_and_favourites_are_called_as_the_contract_calls_them(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("1,2,3,cart,1511658000\n1,2,3,fav,1511658001\n")
+    clicks = read_events([path], load_mapping("taobao-userbehavior")).clicks
+    assert clicks is not None
+    assert clicks["action"].to_list() == ["cart", "favorite"]
+
+
+def test_a_format_without_clicks_makes_none(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(ROWS["olist"])
+    assert read_events([path], load_mapping("olist")).clicks is None
 
 
 def test_a_compressed_file_is_read_as_it_is(tmp_path: Path) -> None:

@@ -41,8 +41,8 @@ def stalled(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], i
     port = free_port()
     with EmbeddedBroker() as broker:
         command = [sys.executable, "-m", "loadgen.cli", "run", "double12-2019", "--brokers", broker.address,
-                   "--create-topics", "--orders", "8500", "--hours", "1", "--rate", str(RATE),
-                   "--summary", str(summary), "--metrics-port", str(port)]  # fmt: skip
+                   "--create-topics", "--orders", "8500", "--hours", "1", "--topic-clicks", "",
+                   "--rate", str(RATE), "--summary", str(summary), "--metrics-port", str(port)]  # fmt: skip
         running = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
         assert wait_until(lambda: metrics(port).get("loadgen_events_total", 0) > RATE, 60)
         os.kill(broker.pid, signal.SIGSTOP)
