@@ -118,7 +118,7 @@ def _read(path: Path, mapping: Mapping) -> tuple[pl.DataFrame, bool]:
         else:
             frame = pl.read_parquet(path)
     except OSError as error:
-        raise LoadgenError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise LoadgenError(f"{path}: cannot be read: {error.strerror or error}; nothing is used") from error
     except pl.exceptions.PolarsError as error:
         why = str(error).splitlines()[0]
         raise LoadgenError(f"{path}: not {mapping.kind}, or cut off: {why}; nothing is used") from error

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from loadgen.scenario import Scenario
 from loadgen.stream import blocks
 from schemas.baselines import Baseline, problem
 from tests.loadgen.console import Loadgen
@@ -134,21 +135,27 @@ def test_from_now_on_the_day_begins_now_and_nothing_else_changes(
     assert before <= start <= time.time() * 1000
     assert told["sale_open_ms"] == start
     shifted = msgspec.structs.replace(small_day(5_000, hours=1), begins_ms=start)
-    made = [
-        m.value(i)
-        for block in blocks(plan_of(shifted))
-        for m in block.messages
-        if m.lane == ORDERS
-        for i in range(len(m))
-    ]
-    assert [m.value() for m in read_topic(broker, "orders", 4)] == made
-    ordinary = [m.value(i) for b in blocks(plan_of(small_day(5_000, hours=1))) for m in b.messages
-                for i in range(len(m))]  # fmt: skip
-    assert [without_time(v) for v in made] == [without_time(v) for v in ordinary]
+    assert [m.value() for m in read_topic(broker, "orders", 4)] == order_values(shifted)
+    ordinary = order_values(small_day(5_000, hours=1))
+    assert [without_time(v) for v in order_values(shifted)] == [without_time(v) for v in ordinary]
+
+
+def order_values(day: Scenario) -> list[bytes]:
+    orders = (m for block in blocks(plan_of(day)) for m in block.messages if m.lane == ORDERS)
+    return [m.value(i) for m in orders for i in range(len(m))]
 
 
 def without_time(value: bytes) -> bytes:
     return re.sub(rb'"event_time":[0-9]+', b"", value)
+
+
+@pytest.mark.parametrize("compression", ["gzip", "snappy", "lz4", "zstd"])
+def test_compressed_messages_arrive_as_they_were_made(
+    compression: str, broker: str, tmp_path: Path, loadgen: Loadgen
+) -> None:
+    run(loadgen, broker, tmp_path, "--max", "--compression", compression, "--topic-clicks", "")
+    made = order_values(msgspec.structs.replace(small_day(5_000, hours=1), clicks=None))
+    assert [m.value() for m in read_topic(broker, "orders", 4)] == made
 
 
 class TestBadInput:
