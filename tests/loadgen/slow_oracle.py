@@ -1,4 +1,4 @@
-"""Everything the oracle says, counted once more from the bytes that are sent: one event at a time, by sets."""
+"""Everything the oracle says, counted once more from the bytes that are sent: event by event, in sets."""
 
 from __future__ import annotations
 

@@ -82,8 +82,8 @@ def test_there_are_twice_as_many_clicks_as_orders() -> None:
 
 
 def test_actions_have_the_rates_of_the_scenario() -> None:
-    assert plan().scenario.clicks is not None
     asked = plan().scenario.clicks
+    assert asked is not None
     counts = Counter(click.action for click, _ in clicks() if click.merchant_id != "meilijiazu")
     firsts = {(c.merchant_id, c.visitor_id) for c, _ in clicks() if c.action == "join"}
     joined = sum(1 for merchant, _ in firsts if merchant != "meilijiazu")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -117,11 +118,7 @@ def where(people: list[int]) -> Where:
     return Where(np.array(people, np.int64), none, none, none.astype(np.uint8))
 
 
-def told(
-    clicks: list[tuple[str, int, int]],
-    orders: list[tuple[str, int, int]] = [],
-    known: list[str] | None = None,
-) -> Expected:
+def told(clicks: list[tuple[str, int, int]], orders: Sequence[tuple[str, int, int]] = ()) -> Expected:
     """Merchant ``a`` after clicks (clock, person, action) and paid orders (clock, person, first_order)."""
     truth = Truth()
     if clicks:
@@ -144,8 +141,6 @@ def told(
             )
         )  # fmt: skip
     baseline = Baseline("a", "甲", 30, {"new_members": 2.0}, [1 / 24] * 24)
-    if known is not None and hasattr(baseline, "known_members"):
-        baseline = Baseline("a", "甲", 30, {}, [1 / 24] * 24, known_members=known)  # type: ignore[call-arg]
     asked = Asked("t", ["a"], {"a": baseline}, MIDNIGHT_MS, channels=("x",), categories=("y",))
     return answer(asked, truth).merchants["a"]
 
