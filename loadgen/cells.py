@@ -247,8 +247,9 @@ def _slots(
         luck = mix(bits[index] + np.uint64(3))
         spread = mix(bits[index] + np.uint64(4))
         send = time
-        if _hit(luck, odds[8]):
-            send = time + below(spread, min(JITTER_MS, end_ms - time))
+        # Nothing is held back at the end of a block: it would arrive there in a crowd.
+        if _hit(luck, odds[8]) and time < end_ms - JITTER_MS:
+            send = time + below(spread, JITTER_MS)
         count = _put(count, send, time, index, PAID, send_ms, event_ms, source, code)
         luck = mix(luck)
         if _hit(luck, odds[0]):

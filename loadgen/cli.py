@@ -11,9 +11,12 @@ import typer
 from rich.console import Console
 
 from loadgen import scenario as scenarios
+from loadgen.answer_files import read_answers
 from loadgen.errors import LoadgenError
+from loadgen.metrics import write_verify_metrics
 from loadgen.options import (
     AsFastAs,
+    AtOption,
     Brokers,
     CompressionOption,
     CreateTopics,
@@ -26,11 +29,11 @@ from loadgen.options import (
     Speed,
     SummaryFile,
     TimesOption,
+    instants_of,
     now_ms,
     pace_of,
     settings,
 )
-from loadgen.oracle import Answers
 from loadgen.plot_command import plot
 from loadgen.probe_command import probe
 from loadgen.replay_command import record, replay
@@ -60,6 +63,7 @@ def run(
     ] = None,
     hours: Annotated[int | None, typer.Option(help="Only the first hours of the day.", min=1, max=24)] = None,
     oracle: OracleFile = None,
+    at: AtOption = None,
     summary: SummaryFile = None,
     partitions: Partitions = None,
     create_topics: CreateTopics = False,
@@ -87,9 +91,10 @@ def run(
     )
     librdkafka = settings(brokers, kafka, compression)
     target = Target(librdkafka, topic_orders, topic_baselines, topic_clicks, partitions, create_topics)
+    outputs = Outputs(oracle, summary, instants_of(at, oracle, day.timezone, day.start_ms))
     form = Form(events_per_message, key, processes)
     with watched(day.name, pace, metrics_port) as watch:
-        done = run_scenario(day, target, pace, Outputs(oracle, summary), form, watch)
+        done = run_scenario(day, target, pace, outputs, form, watch)
     finish(done)
 
 
@@ -98,24 +103,23 @@ def verify(
     oracle: Annotated[Path, typer.Option(help="The expected results that a run wrote.")],
     redis: Annotated[str, typer.Option(help="URL of Redis.")] = "redis://127.0.0.1:6379/0",
     prefix: Annotated[str, typer.Option(help="Prefix of Warroom's keys.")] = DEFAULT_PREFIX,
+    at: Annotated[
+        str | None,
+        typer.Option(help="An instant that the run was asked about with --at; the end unless told."),
+    ] = None,
+    metrics_file: Annotated[
+        Path | None, typer.Option(help="Write loadgen_verify_differences here, for a textfile collector.")
+    ] = None,
 ) -> None:
     """Compare Redis with the oracle; exit code 1 if anything differs."""
-    answers = read_answers(oracle)
+    answers = read_answers(oracle, at)
     found = differences(redis, prefix, answers)
+    if metrics_file is not None:
+        write_verify_metrics(metrics_file, answers.scenario, len(found))
     if found:
         Console().print(table(found))
         raise typer.Exit(1)
     typer.echo(all_right(answers))
-
-
-def read_answers(path: Path) -> Answers:
-    """An oracle file. Raises ``LoadgenError`` naming what is wrong with it."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Answers)
-    except OSError as error:
-        raise LoadgenError(f"{path}: cannot be read: {error.strerror}") from error
-    except msgspec.DecodeError as error:
-        raise LoadgenError(f"{path}: not an oracle file of loadgen run --oracle: {error}") from error
 
 
 for command in (replay, record, probe, plot):

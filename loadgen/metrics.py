@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server, write_to_textfile
 
 from loadgen.errors import LoadgenError
 from loadgen.progress import Speedometer
@@ -49,6 +50,23 @@ class RunMetrics:
         self._events.inc(max(0, standing.events - self._before.events))
         self._errors.inc(max(0, standing.failed - self._before.failed))
         self._before = standing
+
+
+def write_verify_metrics(path: Path, scenario: str, differences: int) -> None:
+    """Write how many fields differed as a Prometheus text file. Raises ``LoadgenError`` naming it."""
+    registry = CollectorRegistry()
+    text = "Fields in Redis that differed from the oracle when they were last compared"
+    Gauge("loadgen_verify_differences", text, ["scenario"], registry=registry).labels(scenario).set(
+        differences
+    )
+    when = "When Redis was last compared with the oracle"
+    Gauge("loadgen_verify_timestamp_seconds", when, ["scenario"], registry=registry).labels(
+        scenario
+    ).set_to_current_time()
+    try:
+        write_to_textfile(str(path), registry)
+    except OSError as error:
+        raise LoadgenError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 @contextmanager

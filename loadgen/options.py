@@ -44,6 +44,12 @@ MetricsPort = Annotated[
     int | None,
     typer.Option(help="Serve the run's Prometheus metrics on this loopback port.", min=1, max=65535),
 ]
+AtOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Expected results at this time too, like 12:00 or 2019-12-12T12:00:00+08:00; repeatable."
+    ),
+]
 SECOND_MS: Final = 1000
 
 
@@ -84,6 +90,15 @@ def instant_ms(option: str, text: str) -> int:
     if instant is None or instant.tzinfo is None:
         raise LoadgenError(f"{option} {text!r}: write a time with its offset, like 2019-12-12T00:00:00+08:00")
     return int(instant.timestamp() * SECOND_MS)
+
+
+def instants_of(
+    at: list[str] | None, oracle: Path | None, timezone: str, start_ms: int
+) -> tuple[int, ...]:  # fmt: skip
+    """The instants of --at. Raises ``LoadgenError`` for one that is none, or without --oracle."""
+    if at and oracle is None:
+        raise LoadgenError("--at says when the oracle is asked; add --oracle FILE")
+    return tuple(clock_ms("--at", text, timezone, start_ms) for text in at or ())
 
 
 def clock_ms(option: str, text: str, timezone: str, start_ms: int) -> int:

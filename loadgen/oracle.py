@@ -112,6 +112,8 @@ class Answers(Struct, frozen=True):
     repeated_joins: int = 0
     rollups: dict[str, Expected] = {}
     clicks: bool = False
+    instants: dict[str, Answers] = {}
+    """What is right at chosen instants, by their time with its offset; windows end there."""
 
 
 @dataclass(frozen=True, slots=True)

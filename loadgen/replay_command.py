@@ -17,6 +17,7 @@ from loadgen.keying import Key
 from loadgen.mapping import load_mapping
 from loadgen.options import (
     AsFastAs,
+    AtOption,
     Brokers,
     CompressionOption,
     CreateTopics,
@@ -29,6 +30,7 @@ from loadgen.options import (
     SummaryFile,
     TimesOption,
     instant_ms,
+    instants_of,
     now_ms,
     pace_of,
     settings,
@@ -41,6 +43,7 @@ from loadgen.replay import question_about
 from loadgen.run import Outputs, Target, run_raw, run_recording
 from loadgen.showing import finish, report_complaints, watched
 from schemas.baselines import Baseline
+from schemas.windows import DEFAULT_TIMEZONE
 
 
 def replay(
@@ -71,6 +74,7 @@ def replay(
         bool, typer.Option("--use-last-row", help="Use a last row that lacks its line end.")
     ] = False,
     oracle: OracleFile = None,
+    at: AtOption = None,
     summary: SummaryFile = None,
     partitions: Partitions = None,
     create_topics: CreateTopics = False,
@@ -88,12 +92,13 @@ def replay(
     pace = pace_of(speed, rate, as_fast_as)
     librdkafka = settings(brokers, kafka, compression)
     target = Target(librdkafka, topic_orders, topic_baselines, topic_clicks, partitions, create_topics)
-    outputs = Outputs(oracle, summary)
     amplifier = Amplifier(amplify, seed)
     known = [] if baselines is None else baselines_of(baselines)
     begins_ms = now_ms() if times == "now" else None
     if format is None:
         messages = recordings(files, key)
+        first_ms = begins_ms or _first_ms(messages["timestamp_ms"])
+        outputs = Outputs(oracle, summary, instants_of(at, oracle, DEFAULT_TIMEZONE, first_ms))
         question = question_about(files[0].name, sale_opens, known)
         with watched(files[0].name, pace, metrics_port) as watch:
             done = run_raw(messages, question, target, pace, outputs, amplifier, begins_ms, watch)
@@ -106,10 +111,16 @@ def replay(
             back = {theirs: ours for ours, theirs in AS_ORDERS.items()}
             clicks = amplified(clicks.rename(AS_ORDERS), amplifier).rename(back)
         orders, clicks = from_then_on(orders, clicks, begins_ms)
+        first_ms = _first_ms(*(f["event_ms"] for f in (orders, clicks) if f is not None))
+        outputs = Outputs(oracle, summary, instants_of(at, oracle, DEFAULT_TIMEZONE, first_ms))
         question = question_about(mapping.name, sale_opens, known)
         with watched(mapping.name, pace, metrics_port) as watch:
             done = run_recording(orders, question, target, pace, outputs, key or "order", watch, clicks)
     finish(done)
+
+
+def _first_ms(*times: pl.Series) -> int:
+    return min((int(t.min()) for t in times if len(t)), default=0)  # type: ignore[arg-type]
 
 
 def recordings(files: list[Path], key: Key | None) -> pl.DataFrame:

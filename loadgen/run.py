@@ -12,13 +12,15 @@ import msgspec
 import polars as pl
 
 from loadgen.amplify import Amplifier
+from loadgen.answer_files import write_answers
 from loadgen.channels import CHANNELS
 from loadgen.client import Client
 from loadgen.errors import DeliveryError, LoadgenError
+from loadgen.instants import Instants
 from loadgen.keying import Key, keyed_blocks, keyed_plan
 from loadgen.ledger import Ledger
 from loadgen.names import Names
-from loadgen.oracle import Asked, answer
+from loadgen.oracle import Answers, Asked
 from loadgen.pacing import Pace
 from loadgen.plan import Plan, make_plan
 from loadgen.processes import Part, send_parts
@@ -30,7 +32,6 @@ from loadgen.standing import Standing, standing_of
 from loadgen.stream import Block, blocks
 from loadgen.summary import Summary, summarise
 from loadgen.topics import ready, send_baselines
-from loadgen.truth import Truth
 
 Question = Callable[[Names, int], Asked]
 """What the oracle is asked about a recording, given its names and its start in ms since the epoch."""
@@ -76,6 +77,8 @@ class Outputs:
 
     oracle: Path | None = None
     summary: Path | None = None
+    at_ms: tuple[int, ...] = ()
+    """Instants, since the epoch, at which the oracle is asked too."""
 
     def check(self) -> None:
         """Raises ``LoadgenError`` if a file could not be written in the end."""
@@ -84,6 +87,15 @@ class Outputs:
                 raise LoadgenError(
                     f"{path}: the folder {path.parent} does not exist; make it or name another"
                 )
+
+    def truth(self) -> Instants | None:
+        """Where the oracle gathers what it is told; None if nobody asked for it."""
+        return Instants(self.at_ms) if self.oracle else None
+
+    def write_oracle(self, answers: Answers) -> None:
+        """Write the expected results. Raises ``LoadgenError`` naming the file and the reason."""
+        assert self.oracle is not None
+        write_answers(self.oracle, answers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +234,7 @@ def send_load(load: Load, target: Target, pace: Pace, outputs: Outputs, watch: W
     """Send, account, and write the files that were asked for."""
     topics = load.topics
     client = Client(target.settings, topics)
-    truth = Truth() if outputs.oracle else None
+    truth = outputs.truth()
     account = Account()
     complete = False
     tick = throttled(lambda: watch(standing_of(topics, client, account)))
@@ -239,7 +251,7 @@ def send_load(load: Load, target: Target, pace: Pace, outputs: Outputs, watch: W
         write_json(outputs.summary, summary)
         client.close()
     if truth is not None and complete:
-        write_json(outputs.oracle, answer(load.asked(), truth))
+        outputs.write_oracle(truth.answers(load.asked()))
     return summary
 
 
@@ -257,11 +269,11 @@ def _send_in_parts(
     write_json(outputs.summary, summary)
     if done.error is not None:
         raise DeliveryError(done.error)
-    if outputs.oracle and done.complete:
-        truth = Truth()
-        for _ in watched(load.stream, truth):
-            pass
-        write_json(outputs.oracle, answer(load.asked(), truth))
+    truth = outputs.truth()
+    if truth is not None and done.complete:
+        for block in load.stream:
+            truth.add(block)
+        outputs.write_oracle(truth.answers(load.asked()))
     return summary
 
 
@@ -279,14 +291,11 @@ def throttled(show: Callable[[], None]) -> Callable[[], None]:
     return tick
 
 
-def watched(stream: Iterator[Block], truth: Truth | None) -> Iterator[Block]:
+def watched(stream: Iterator[Block], truth: Instants | None) -> Iterator[Block]:
     """The same blocks; the oracle sees each one's facts."""
     for block in stream:
         if truth is not None:
-            for facts in block.facts:
-                truth.add(facts)
-            for clicks in block.click_facts:
-                truth.add_clicks(clicks)
+            truth.add(block)
         yield block
 
 

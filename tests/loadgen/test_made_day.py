@@ -20,7 +20,7 @@ from schemas.windows import HOUR_MS, LATENESS_MS, MINUTE_MS
 from tests.loadgen.days import Sent, all_facts, all_sent, parsed, plan_of, small_day
 
 MIDNIGHT_MS = 1_576_080_000_000  # 12 December 2019 in Shanghai
-GOLDEN = "88448e2e7314369c1c2a8a54eec5ffff53a84fa64ebc3f233e857013bdf274b0"
+GOLDEN = "fc0f9fea8c54bb7776e2b3acbb99bd4cd5aa25ff7c31308b8d358d8e382e194e"
 FINGERPRINT = """
 import hashlib
 from tests.loadgen.days import plan_of, small_day

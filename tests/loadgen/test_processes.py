@@ -17,6 +17,7 @@ def run(loadgen: Loadgen, broker: str, folder: Path, processes: int, *more: str)
     files = ("--summary", str(folder / "summary.json"), "--oracle", str(folder / "oracle.json"))
     done = loadgen("run", "double12-2019", "--brokers", broker, "--create-topics", "--orders", "5000",
                    "--hours", "1", "--topic-orders", f"orders{processes}", "--processes", str(processes),
+                   "--topic-clicks", f"clicks{processes}",
                    *files, *(more or ("--max",)))  # fmt: skip
     assert done.code == 0, done.err
     told: dict[str, Any] = json.loads((folder / "summary.json").read_text())
@@ -34,6 +35,7 @@ def test_every_partition_has_the_same_bytes_whatever_the_number_of_processes(
     alone = run(loadgen, broker, tmp_path / "1", 1)
     told = run(loadgen, broker, tmp_path / "n", processes)
     assert arrived(broker, f"orders{processes}") == arrived(broker, "orders1")
+    assert arrived(broker, f"clicks{processes}") == arrived(broker, "clicks1")
     assert (tmp_path / "n" / "oracle.json").read_bytes() == (tmp_path / "1" / "oracle.json").read_bytes()
     same = ("events", "events_sent", "messages_sent", "bytes_sent", "complete", "messages_unanswered")
     assert {key: told[key] for key in same} == {key: alone[key] for key in same}

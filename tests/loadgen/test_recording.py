@@ -162,8 +162,8 @@ def test_orders_and_clicks_in_one_recording_go_back_to_their_topics_and_are_both
         "record", "--from-topic", "orders", "--from-topic", "clicks", "--brokers", broker, "-o", str(path)
     )
     assert done.code == 0, done.err
-    done = loadgen("replay", str(path), "--brokers", broker, "--max", "--oracle", str(oracle), "--topic-clicks",
-                   "clicks2")  # fmt: skip
+    more = ("--oracle", str(oracle), "--topic-clicks", "clicks2")
+    done = loadgen("replay", str(path), "--brokers", broker, "--max", *more)
     assert done.code == 0, done.err
     assert len(read_topic(broker, "clicks2", 2)) == 10
     assert len(read_topic(broker, "orders", 1)) == 2
@@ -171,9 +171,8 @@ def test_orders_and_clicks_in_one_recording_go_back_to_their_topics_and_are_both
     assert told["duplicates"] == {"orders": 0, "clicks": 1}
     assert told["dead_letters"]["invalid"] == 1
     measures = told["merchants"]["m1"]["measures"]
-    counted = {name: measures[f"{name}:day"] for name in ("views", "carts", "favorites", "private_views",
-                                                          "platform_views", "new_members", "orders")}  # fmt: skip
-    assert list(counted.values()) == [4, 1, 1, 1, 1, 1, 1]
+    names = ("views", "carts", "favorites", "private_views", "platform_views", "new_members", "orders")
+    assert [measures[f"{name}:day"] for name in names] == [4, 1, 1, 1, 1, 1, 1]
     people = told["merchants"]["m1"]["people"]
     assert (people["visitors:day"], people["buyers:day"], people["returning_buyers:day"]) == (4, 1, 1)
     assert {"channel:koubei", "channel:unknown", "city_tier:2"} <= told["rollups"].keys()
