@@ -115,10 +115,10 @@ class Metrics(Collector):
         with self._lock:
             self._board = rows
 
-    def alerted(self, alert: Alert) -> None:
-        """An alert has been told."""
+    def alerted(self, alerts: Iterable[Alert]) -> None:
+        """Alerts have been told."""
         with self._lock:
-            self._alerts[alert.rule, alert.severity] += 1
+            self._alerts.update((alert.rule, alert.severity) for alert in alerts)
 
     def watch_publisher(self, stats: Callable[[], PublisherStats]) -> None:
         """Ask a publisher at every scrape how it stands."""

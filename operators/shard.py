@@ -7,6 +7,7 @@ Bytewax, no Redis. ``operators.shard_store`` keeps it across restarts.
 from __future__ import annotations
 
 import pickle
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -28,13 +29,14 @@ from operators.delta import ShardBaselines, ShardDelta, Suspect
 from operators.event_clock import EventClock
 from operators.leaders import candidates_of
 from operators.merchant_columns import ALL_CHANGED, NO_BASELINE, MerchantColumns
+from operators.milestones import Book, Milestones
 from operators.multiples import Baselines, Rows, known_zone, multiples_of, peaks_of, ratio
 from operators.windows import Windows
 from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
 from schemas.windows import FINEST_BUCKET_MS, GMV, SLIDING, WINDOWS
 
-STATE_LAYOUT = 1
+STATE_LAYOUT = 2
 """Version of what ``dump`` writes; state of another version is refused."""
 
 HOUR_WINDOW = WINDOWS.index("1h")
@@ -53,6 +55,7 @@ class ShardRules:
     top_min_orders: int
     series_watch: tuple[str, ...]
     series_merchants: int
+    milestone_min_orders: int
 
 
 class Shard:
@@ -68,6 +71,7 @@ class Shard:
         self.zones = [rules.timezone]
         self.windows = Windows(self.columns, self.zones, rules.sale_opens_ms)
         self.closing = Closing(self.windows)
+        self.milestones = Milestones()
         self.late = 0
         self._packed_ms = 0
 
@@ -83,10 +87,21 @@ class Shard:
         if len(delta):
             late += self._take_rows(delta)
         if self.clock.watermark_ms >= 0:
-            self.closing.close(self.clock.watermark_ms, len(self.merchants))
+            self.closing.close(self.clock.watermark_ms, len(self.merchants), self)
             self._pack()
         self.late += len(late)
         return late
+
+    def minute_closed(self, minute: int, rows: Rows) -> None:
+        """Decide on what is told once. See ``ClosedMinutes``."""
+        self.milestones.look(minute, rows, self.columns, self.baselines, self._book())
+
+    def day_began(self, rows: Rows) -> None:
+        """What was told of the day before may be told again. See ``ClosedMinutes``."""
+        self.milestones.begin_day(rows, self.columns, self.baselines, self._book())
+
+    def _book(self) -> Book:
+        return Book(self.merchants, self.zones, self.rules.milestone_min_orders)
 
     def _take_rows(self, delta: ShardDelta) -> list[DeadLetter]:
         self.merchants.reserve(len(delta), int(delta.id_offsets[-1] - delta.id_offsets[0]))
@@ -215,10 +230,12 @@ class Shard:
         columns = self.columns
         rows = np.flatnonzero(columns.changed[:count] != 0)
         points = self._take_points()
-        if not len(rows) and not points:
+        alerts = self.milestones.take_news()
+        if not len(rows) and not points and not alerts:
             return None
         result = self._results(rows)
         result.series = points
+        result.alerts = alerts
         columns.changed[rows] = 0
         columns.urgent[rows] = False
         columns.arrived_ms[rows] = -1
@@ -260,7 +277,8 @@ class Shard:
         return points
 
     def touch(self) -> None:
-        """Have all merchants handed out again: what was written of them is lost or unknown."""
+        """Have everything handed out again: what was written of it is lost or unknown."""
+        self.milestones.touch()
         self.columns.changed[: len(self.merchants)] = ALL_CHANGED
 
     def refresh(self, start: int, stop: int) -> None:
@@ -305,6 +323,8 @@ class Shard:
             multiples_histogram=np.bincount(
                 np.searchsorted(MULTIPLE_BOUNDS, hour[~np.isnan(hour)]), minlength=len(MULTIPLE_BOUNDS) + 1
             ),
+            alerts_active=dict(Counter((a.rule, a.severity) for a in self.milestones.active.values())),
+            alerts_suppressed=self.milestones.suppressed,
         )
 
     def _same_period_total(self, rows: Rows) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -361,4 +381,7 @@ class Shard:
         return shard
 
 
-_STATE = ("clock", "merchants", "columns", "baselines", "zones", "windows", "closing", "late", "_packed_ms")
+_STATE = (
+    *("clock", "merchants", "columns", "baselines", "zones", "windows", "closing", "milestones"),
+    *("late", "_packed_ms"),
+)

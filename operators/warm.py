@@ -37,7 +37,7 @@ _ORDER = (
 
 def warm(directory: Path) -> None:
     """Run every compiled function once; files go to ``directory``."""
-    rules = ShardRules(("orders/0",), LATENESS_MS, DEFAULT_TIMEZONE, _START_MS, 10, 1, ("m1",), 24)
+    rules = ShardRules(("orders/0",), LATENESS_MS, DEFAULT_TIMEZONE, _START_MS, 10, 1, ("m1",), 24, 1)
     merchants = Interner(4, 16)
     dedup = Dedup(DAY_MS, DedupBudget(1 << 24))
     lane = OrderLane(

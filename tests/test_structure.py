@@ -23,7 +23,7 @@ MAY_IMPORT = {
 PLAIN = (
     *("batches", "scan", "decode", "dedup", "tally", "delta", "order_lane", "bytes_kernels"),
     *("event_clock", "calendar_days", "bucket_columns", "merchant_columns", "windows", "closing"),
-    *("multiples", "leaders", "shard", "board"),
+    *("multiples", "leaders", "milestones", "milestone_texts", "shard", "board"),
 )
 """Modules of the engine that know no Kafka, Redis, Prometheus or Bytewax."""
 

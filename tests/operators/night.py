@@ -80,6 +80,7 @@ def rules(partitions: int = 1, **fields: Any) -> ShardRules:  # noqa: ANN401
         "top_min_orders": 1,
         "series_watch": (),
         "series_merchants": 0,
+        "milestone_min_orders": 1,
     }
     return ShardRules(**{**given, **fields})
 
