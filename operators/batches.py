@@ -188,6 +188,10 @@ class ShardSummary:
     multiples_histogram: I64  # merchants by their 1h sales multiple, schemas-wide bounds below
     alerts_active: dict[tuple[str, str], int] = field(default_factory=dict)  # rule, severity -> how many hold
     alerts_suppressed: int = 0  # decided, but not told: too many in one minute
+    joins: int = 0  # joins remembered
+    joins_bytes: int = 0
+    repeated_joins: int = 0
+    forgotten_joins: int = 0
 
 
 MULTIPLE_BOUNDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)

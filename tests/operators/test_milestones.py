@@ -32,7 +32,7 @@ def room(**fields: int) -> WarRoom:
 def sells(night: WarRoom, *sales: tuple[int, int], merchant: str = "m1") -> None:
     """Sales of one merchant as (event time, amount in fen), each a batch of its own."""
     for at_ms, amount in sales:
-        number = night.offsets[0]
+        number = night.offsets["orders/0"]
         night.send(0, [encoded(order(number, merchant, at_ms, amount=amount))])
 
 
