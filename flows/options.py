@@ -64,6 +64,8 @@ class EngineOptions:
     """Merchants on each leaderboard in Redis."""
     top_min_orders: int = 10
     """Orders in the window below which a merchant is on no leaderboard of multiples."""
+    milestone_min_orders: int = 10
+    """Orders of a merchant's day below which no milestone of it is told."""
     series_watch: tuple[str, ...] = ()
     """Merchants that always have a series."""
     series_merchants: int = 240

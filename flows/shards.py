@@ -64,6 +64,7 @@ class Shards:
             top_size=engine.top_size,
             top_min_orders=engine.top_min_orders,
             series_watch=engine.series_watch,
+            milestone_min_orders=engine.milestone_min_orders,
             series_merchants=-(-engine.series_merchants // len(SHARD_KEYS)),
             joins_bytes=engine.joins_memory_bytes // -(-len(SHARD_KEYS) // workers),
         )

@@ -44,7 +44,7 @@ _ACTIONS = (b"view", b"cart", b"favorite", b"join")
 def warm(directory: Path) -> None:
     """Run every compiled function once; files go to ``directory``."""
     sources = ("orders/0", "clicks/0")
-    rules = ShardRules(sources, LATENESS_MS, DEFAULT_TIMEZONE, _START_MS, 10, 1, ("m1",), 24, 1 << 12)
+    rules = ShardRules(sources, LATENESS_MS, DEFAULT_TIMEZONE, _START_MS, 10, 1, ("m1",), 24, 1, 1 << 12)
     merchants = Interner(4, 16)
     dedup = Dedup(DAY_MS, DedupBudget(1 << 24))
     lane = EventLane(

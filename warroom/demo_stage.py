@@ -14,11 +14,9 @@ from typing import Final, Self
 from warroom.children import LOOPBACK, end, free_port, start
 from warroom.config import Given, load
 from warroom.errors import WarroomError
-from warroom.metrics_reader import read_vitals
 from warroom.services import EmbeddedBroker, EmbeddedRedis, create_topics
 from warroom.services_command import configuration_text
 from warroom.settings import Settings
-from warroom.waiting import wait_until
 
 SCENARIO: Final = "double12-2019"
 SALE_OPENS: Final = "2019-12-12T00:00:00+08:00"
@@ -42,7 +40,6 @@ class Stage:
         self._pace = pace
         self._keep = keep
         self._stack = ExitStack()
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.directory = Path(tempfile.mkdtemp(prefix="warroom-demo-"))
         self.broker = EmbeddedBroker(outlive=keep)
         self.redis = EmbeddedRedis(outlive=keep)
@@ -74,24 +71,12 @@ class Stage:
             self.config_file, {}, [Given("engine.workers", WORKERS, "demo")]
         ).settings
         self.war_room = self._spawn("warroom.cli", "run", "--config", self.config_file, "--workers", WORKERS)
-        self._wait_for_workers()
         orders = ["--orders", self._pace.orders] if self._pace.orders is not None else []
         self.load = self._spawn(
             *("loadgen.cli", "run", SCENARIO, "--brokers", self.broker.address),
             *("--speed", self._pace.speed, *orders),
             *("--oracle", self.oracle_file, "--summary", self.summary_file),
         )
-
-    def _wait_for_workers(self) -> None:
-        """Wait until every worker runs: a day played to nobody would be a backlog, and nothing in it late."""
-        metrics = self.settings.metrics
-
-        def all_up() -> bool:
-            self.raise_if_failed()
-            return read_vitals(metrics.host, metrics.port, WORKERS).workers_up == WORKERS
-
-        if not wait_until(all_up, DRAIN_SECONDS):
-            raise WarroomError(f"the war room did not start within {DRAIN_SECONDS:g} s")
 
     def _configuration(self) -> str:
         watch = ", ".join(f'"{merchant_id}"' for merchant_id in FEATURED)
@@ -106,7 +91,6 @@ class Stage:
         with self._log(module).open("wb") as output:
             process = start([sys.executable, "-m", module, *(str(a) for a in arguments)], output=output)
         self._stack.callback(end, process)
-        self._processes[module] = process
         return process
 
     def _log(self, module: str) -> Path:
@@ -114,7 +98,7 @@ class Stage:
 
     def raise_if_failed(self) -> None:
         """Raise ``WarroomError`` with the last words of a process that has failed."""
-        for module, process in self._processes.items():
+        for module, process in (("warroom.cli", self.war_room), ("loadgen.cli", self.load)):
             code = process.poll()
             if code:
                 words = self._log(module).read_text(errors="replace").strip().splitlines()

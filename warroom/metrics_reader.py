@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,6 +23,7 @@ class Vitals:
     duplicates: Counter[str] = field(default_factory=Counter)  # by topic
     dead_letters: Counter[str] = field(default_factory=Counter)  # by reason
     lag_messages: int = 0
+    stage_seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
 
 def read_vitals(host: str, first_port: int, workers: int) -> Vitals:
@@ -52,5 +53,7 @@ def _add(vitals: Vitals, text: str) -> None:
                         vitals.duplicates[sample.labels["topic"]] += value
                 case "warroom_dead_letters_total":
                     vitals.dead_letters[sample.labels["reason"]] += value
+                case "warroom_stage_cpu_seconds_total":
+                    vitals.stage_seconds[sample.labels["stage"]] += sample.value
                 case "warroom_consumer_lag_messages":
                     vitals.lag_messages += value

@@ -43,6 +43,7 @@ def _engine(settings: Settings, bounded: bool) -> EngineOptions:
         sale_opens_ms=None if opens is None else milliseconds(opens),
         top_size=engine.leaderboard_size,
         top_min_orders=engine.leaderboard_min_orders,
+        milestone_min_orders=engine.milestone_min_orders,
         series_watch=engine.series_watch,
         series_merchants=engine.series_merchants,
     )

@@ -144,7 +144,7 @@ def test_small_night_agrees_with_the_oracle_on_real_servers(tmp_path: Path) -> N
     done = subprocess.run(
         [
             *(sys.executable, "-m", "warroom.cli", "demo", "--once", "--lang", "en"),
-            *("--orders", "60000", "--speed", "10000", "--json", "report.json"),
+            *("--orders", "60000", "--speed", "5000", "--json", "report.json"),
         ],
         cwd=tmp_path,
         capture_output=True,
