@@ -13,6 +13,8 @@ import polars as pl
 import pytest
 from confluent_kafka import Producer
 
+from loadgen.record import Recorded, Span
+from loadgen.record import record as record_topics
 from loadgen.recording_file import SCHEMA, open_recording, read_recording
 from tests.loadgen.console import Loadgen
 from tests.loadgen.consumed import read_topic
@@ -202,6 +204,21 @@ def test_recorded_baselines_are_sent_and_told_to_the_oracle(
     assert told["m0"]["multiples"]["orders_multiple:day"] == 2.0
     assert "orders_multiple:day" not in told["m1"]["multiples"]
     assert len(read_topic(broker, "baselines", 1)) == 3
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_ctrl_c_leaves_a_whole_file_of_what_was_recorded_until_then(
+    suffix: str, broker: str, tmp_path: Path
+) -> None:
+    def interrupt(_: Recorded) -> None:
+        raise KeyboardInterrupt
+
+    fill(broker)
+    path = tmp_path / f"night.{suffix}"
+    done = record_topics({"bootstrap.servers": broker}, ["orders"], path, Span(), interrupt)
+    messages, complaints = read_recording(path)
+    assert (done.complete, complaints) == (False, [])
+    assert len(messages) == done.messages > 0
 
 
 class TestBadInput:

@@ -159,6 +159,14 @@ def test_compressed_messages_arrive_as_they_were_made(
 
 
 class TestBadInput:
+    def test_a_metrics_port_that_is_taken_is_told(self, loadgen: Loadgen, broker: str) -> None:
+        port = broker.rpartition(":")[2]
+        done = loadgen("run", "double12-2019", "--brokers", broker, "--metrics-port", port)
+        assert (done.code, done.err) == (
+            2,
+            f"loadgen: --metrics-port {port}: Address already in use; choose another port\n",
+        )
+
     def test_an_unknown_scenario_is_told_with_those_there_are(self, loadgen: Loadgen) -> None:
         done = loadgen("run", "dubble12")
         assert (done.code, done.out) == (2, "")
