@@ -115,14 +115,8 @@ def test_a_paced_run_lasts_as_long_as_asked_and_sends_the_same(
 ) -> None:
     told = run(loadgen, broker, tmp_path, *pace)
     assert 0.8 <= float(str(told["seconds"])) <= 3
-    assert told["events_sent"] == len(
-        [
-            line
-            for t in ("orders", "clicks")
-            for m in read_topic(broker, t, 4)
-            for line in m.value().split(b"\n")
-        ]
-    )
+    messages = [m for topic in ("orders", "clicks") for m in read_topic(broker, topic, 4)]
+    assert told["events_sent"] == sum(m.value().count(b"\n") + 1 for m in messages)
 
 
 def test_from_now_on_the_day_begins_now_and_nothing_else_changes(
@@ -143,7 +137,7 @@ def test_from_now_on_the_day_begins_now_and_nothing_else_changes(
     ]
     assert [m.value() for m in read_topic(broker, "orders", 4)] == made
     ordinary = [m.value(i) for b in blocks(plan_of(small_day(5_000, hours=1))) for m in b.messages
-                for i in range(len(m))]  # fmt: skip
+                if m.lane == ORDERS for i in range(len(m))]  # fmt: skip
     assert [without_time(v) for v in made] == [without_time(v) for v in ordinary]
 
 
