@@ -33,7 +33,8 @@ JITTER_MS: Final = 4_900
 COPY_WITHIN_MS: Final = 120_000
 LATE_FROM_MS: Final = 12 * 3_600_000
 """Late events are sent from local noon on, when nothing older than this day is kept."""
-LATE_BY_MS: Final = 30 * 3_600_000
+LATE_BY_MS: Final = 60 * 3_600_000
+"""So old that no window keeps it even where a war room catches up and its watermark is still at midnight."""
 LATE_SPREAD_MS: Final = 12 * 3_600_000
 AHEAD_BY_MS: Final = 30 * 60_000
 AHEAD_SPREAD_MS: Final = 48 * 3_600_000

@@ -14,9 +14,9 @@ class Summary(Struct, frozen=True):
 
     ``events``: by kind as made, of what was sent whole. ``messages``: acknowledged, by topic and partition.
     ``late_messages`` were acknowledged more than ``standing.ON_TIME_MS`` after they were due, failed, or
-    never answered; ``on_time_share`` is the part of all messages that were none of these, 1 where nothing
-    was due at a time (``--max``). ``handed_over_late``: given to the client more than 100 ms late, the
-    worst by ``worst_delay_ms``: loadgen itself or a full queue was behind. ``latency_ms`` runs from the
+    never answered; ``on_time_share`` is the part of all messages that were none of these, None where
+    nothing was due at a time (``--max``). ``handed_over_late``: given to the client more than 100 ms late,
+    the worst by ``worst_delay_ms``: loadgen itself or a full queue was behind. ``latency_ms`` runs from the
     due time to the broker's acknowledgement.
     """
 
@@ -34,7 +34,7 @@ class Summary(Struct, frozen=True):
     seconds: float
     rate_asked: float | None
     rate_reached: float
-    on_time_share: float
+    on_time_share: float | None
     late_messages: int
     handed_over_late: int
     worst_delay_ms: float
@@ -64,7 +64,7 @@ def summarise(scenario: str, standing: Standing, pace: Pace, baselines: int, com
         seconds=round(standing.seconds, 3),
         rate_asked=pace.rate,
         rate_reached=round(standing.events / standing.seconds, 1) if standing.seconds else 0.0,
-        on_time_share=round(1 - late / standing.messages, 6) if standing.messages else 1.0,
+        on_time_share=None if pace.unpaced else round(1 - late / max(1, standing.messages), 6),
         late_messages=late,
         handed_over_late=0 if pace.unpaced else standing.handed_over_late,
         worst_delay_ms=0.0 if pace.unpaced else round(standing.worst_delay_us / 1000, 3),
@@ -79,9 +79,10 @@ def sentence(summary: Summary) -> str:
     told = f" ({kinds})" if any(summary.events.values()) else ""
     text = (
         f"{summary.scenario}: {summary.events_sent:,} events in {summary.messages_sent:,} messages"
-        f"{told}, {summary.seconds:.1f} s, {summary.rate_reached:,.0f} events/s, "
-        f"{summary.on_time_share:.2%} on time"
+        f"{told}, {summary.seconds:.1f} s, {summary.rate_reached:,.0f} events/s"
     )
+    if summary.on_time_share is not None:
+        text += f", {summary.on_time_share:.2%} on time"
     if summary.late_messages:
         text += f"; {summary.late_messages:,} messages later than {ON_TIME_MS / 1000:g} s"
     if summary.latency_ms:
