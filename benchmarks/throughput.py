@@ -178,10 +178,10 @@ def measure(given: argparse.Namespace, brokers: str, redis_url: str) -> dict[str
             hot_share=given.hot_share, packed=given.packed,
         )  # fmt: skip
         events += produce(brokers, topic, PARTITIONS, stream)
-    topics = ",".join(_shares(given.clicks_per_order))
+    measured = ",".join(_shares(given.clicks_per_order))
     bare, flow = [], []
     for number in range(given.rounds):
-        bare.append(bare_loop(brokers, topics, events))
+        bare.append(bare_loop(brokers, measured, events))
         flow.append(war_room(brokers, redis_url, events, given.workers, f"bench{number}:"))
     b, f = medians(bare), medians(flow)
     return {
