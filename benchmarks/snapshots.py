@@ -27,8 +27,9 @@ from operators.delta import ShardBaselines
 from operators.order_lane import OrderLane
 from operators.process_clock import ProcessClock
 from operators.shard import Shard, ShardRules
-from operators.shard_store import RebaseTurns, ShardStore
+from operators.shard_store import ShardStore
 from operators.shards import SHARDS
+from operators.state_files import RebaseTurns
 from operators.tally import Tally, shard_of_merchant
 from schemas.baselines import Baseline
 from schemas.windows import DEFAULT_TIMEZONE, LATENESS_MS

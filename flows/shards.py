@@ -13,8 +13,9 @@ from operators.process_clock import ProcessClock
 from operators.redis_sink import BOARD_PART, shard_part
 from operators.shard import ShardRules
 from operators.shard_logic import ShardLogic
-from operators.shard_store import RebaseTurns, ShardRef, ShardStore
+from operators.shard_store import ShardRef, ShardStore
 from operators.shards import BOARD_KEY, SHARD_KEYS, route_hash
+from operators.state_files import RebaseTurns
 
 
 @dataclass(frozen=True, slots=True)

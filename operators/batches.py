@@ -16,6 +16,7 @@ import numpy.typing as npt
 from schemas.dead_letters import DeadLetter
 
 U8 = npt.NDArray[np.uint8]
+I16 = npt.NDArray[np.int16]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
@@ -84,6 +85,7 @@ class LaneOutput:
     """What one raw batch became on the worker that read it."""
 
     to_shards: list[tuple[str, Any]] = field(default_factory=list)  # shard key, its input
+    to_rollups: list[tuple[str, Any]] = field(default_factory=list)  # key of the roll-ups, their input
     dead_letters: list[DeadLetter] = field(default_factory=list)
     messages: int = 0
     accepted: int = 0

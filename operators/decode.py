@@ -14,6 +14,7 @@ import numpy as np
 
 from operators.batches import I64, RawBatch
 from operators.bytes_kernels import PADDING_BYTES, Interner, stable_hash
+from operators.dimensions import Dimensions, tier_of
 from operators.scan import LEFT, SCANNED, STATUSES, OrderColumns, scan_orders, split_lines
 from schemas.dead_letters import DeadLetter, Reason
 from schemas.events import FUTURE_TOLERANCE_MS, MAX_ID_BYTES, Order, overlong
@@ -89,11 +90,12 @@ _DECODER = msgspec.json.Decoder(Order)
 class OrderDecoder:
     """Decodes raw batches of orders, in order. Merchant ids become rows of ``merchants``.
 
-    One decoder a partition; ``merchants`` is shared by all decoders of a worker.
+    One decoder a partition; ``merchants`` and ``dimensions`` are shared by all decoders of a worker.
     """
 
-    def __init__(self, merchants: Interner) -> None:
+    def __init__(self, merchants: Interner, dimensions: Dimensions | None = None) -> None:
         self._merchants = merchants
+        self._dimensions = dimensions or Dimensions()
         self._lines = np.empty((1024, 4), np.int64)
         self._columns = OrderColumns.empty(1024)
 
@@ -107,7 +109,7 @@ class OrderDecoder:
         # Every id may be new, and none can be longer than its line.
         self._merchants.reserve(rows, min(rows * MAX_ID_BYTES, len(raw.data)))
         decoded = Decoded(raw, lines, columns, [])
-        if scan_orders(raw.data, lines, columns, self._merchants.table):
+        if scan_orders(raw.data, lines, columns, self._merchants.table, self._dimensions.tables):
             self._read_what_is_left(decoded)
         self._refuse_future(decoded)
         return decoded
@@ -139,6 +141,9 @@ class OrderDecoder:
         columns.amount_fen[row] = order.amount_fen
         columns.quantity[row] = order.quantity
         columns.status[row] = status
+        columns.channel[row] = self._dimensions.channels.number(order.channel)
+        columns.category[row] = self._dimensions.categories.number(order.category)
+        columns.tier[row] = tier_of(order.city_tier)
         columns.merchant[row] = self._merchants.add(order.merchant_id)
         columns.order_key[row] = stable_hash(order.order_id, status + 1) or 1
         columns.outcome[row] = ACCEPTED

@@ -13,8 +13,11 @@ import numpy as np
 
 from operators.batches import I32, I64, U8, Progress, Standing
 from operators.bytes_kernels import PADDING_BYTES, U64
+from operators.sales_cuts import Head as SalesHead
+from operators.sales_cuts import SalesCuts
 from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
+from schemas.rollups import UNKNOWN
 from schemas.windows import MEASURES
 
 
@@ -25,6 +28,9 @@ class Suspect(msgspec.Struct, frozen=True):
     event_time_ms: int
     values: tuple[int, ...]
     letter: DeadLetter
+    channel: str = UNKNOWN
+    category: str = UNKNOWN
+    city_tier: str = UNKNOWN
 
 
 class _Head(msgspec.Struct, frozen=True, array_like=True):
@@ -37,6 +43,7 @@ class _Head(msgspec.Struct, frozen=True, array_like=True):
     rows: int
     id_bytes: int
     suspects: list[Suspect]
+    sales: SalesHead = (0, (), ())
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
@@ -60,6 +67,7 @@ class ShardDelta:
     newest_ms: I64  # n, newest event of the row
     arrived_ms: I64  # n, newest Kafka timestamp of the row
     suspects: list[Suspect] = field(default_factory=list)
+    sales: SalesCuts = field(default_factory=SalesCuts.empty)
 
     def __len__(self) -> int:
         return len(self.buckets)
@@ -80,7 +88,7 @@ class ShardDelta:
         head = _ENCODER.encode(
             _Head(
                 self.shard, p.topic, p.partition, p.next_offset, p.newest_ms, int(p.standing),
-                len(self), last - first, self.suspects,
+                len(self), last - first, self.suspects, self.sales.head,
             )
         )  # fmt: skip
         parts = [len(head).to_bytes(4, "little"), head]
@@ -93,6 +101,7 @@ class ShardDelta:
                 self.values.tobytes(),
                 self.newest_ms.tobytes(),
                 self.arrived_ms.tobytes(),
+                *self.sales.columns(),
             ]
         return b"".join(parts)
 
@@ -120,6 +129,8 @@ class ShardDelta:
         delta.values = columns[n : n * (len(MEASURES) + 1)].reshape(n, len(MEASURES))
         delta.newest_ms = columns[n * (len(MEASURES) + 1) : n * (len(MEASURES) + 2)]
         delta.arrived_ms = columns[n * (len(MEASURES) + 2) :]
+        at += 8 * n * (len(MEASURES) + 4)
+        delta.sales = SalesCuts.from_columns(head.sales, block, at)
         return delta
 
     def __reduce__(self) -> tuple[object, tuple[bytes]]:

@@ -14,7 +14,9 @@ from schemas.windows import MEASURES, WINDOWS
 CLOSED = ("gmv:1h", "gmv:day", "gmv:sale", "orders:day", "orders:sale")
 """Sums over closed buckets, in the order in which ``closed`` holds them."""
 GMV_1H, GMV_DAY, GMV_SALE, ORDERS_DAY, ORDERS_SALE = range(len(CLOSED))
-ALL_CHANGED = (1 << len(WINDOWS)) - 1
+SHARES_CHANGED = 1 << len(WINDOWS)
+"""Bit of ``changed``: sales by channel or category."""
+ALL_CHANGED = (1 << len(WINDOWS)) - 1 | SHARES_CHANGED
 NO_TIME_MS = -1
 NO_BASELINE = -1
 
@@ -29,7 +31,7 @@ class MerchantColumns:
     peak_at_ms: I64  # exclusive end of that hour
     newest_ms: I64
     arrived_ms: I64
-    changed: U8  # a bit a window, since the row was last handed out
+    changed: U8  # a bit a window and ``SHARES_CHANGED``, since the row was last handed out
     urgent: npt.NDArray[np.bool_]  # an event came, since the row was last handed out
     zone: U8  # number of the time zone in the shard's list
     baseline: I32  # row of the baseline, NO_BASELINE

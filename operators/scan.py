@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from operators.batches import I32, I64, U8
+from operators.batches import I16, I32, I64, U8
 from operators.bytes_kernels import (
     U64,
     InternTable,
@@ -23,6 +23,7 @@ from operators.bytes_kernels import (
     load_u64,
     trailing_zeros,
 )
+from operators.dimensions import UNKNOWN_TIER, NameTables, name_number, tier_number
 from schemas.events import MAX_AMOUNT_FEN, MAX_EVENT_TIME_MS, MAX_ID_BYTES, MAX_QUANTITY
 
 PAID, REFUNDED, CANCELLED, CREATED = 0, 1, 2, 3
@@ -76,6 +77,9 @@ class OrderColumns(NamedTuple):
     amount_fen: I64
     quantity: I64
     status: U8
+    channel: I16  # number of its name (``operators.dimensions``)
+    category: I16
+    tier: I16
     merchant: I32  # row of the worker's interner
     order_key: U64  # hash of order_id and status, never 0
     outcome: U8
@@ -87,6 +91,9 @@ class OrderColumns(NamedTuple):
             self.amount_fen[:rows],
             self.quantity[:rows],
             self.status[:rows],
+            self.channel[:rows],
+            self.category[:rows],
+            self.tier[:rows],
             self.merchant[:rows],
             self.order_key[:rows],
             self.outcome[:rows],
@@ -100,6 +107,9 @@ class OrderColumns(NamedTuple):
             np.empty(rows, np.int64),
             np.empty(rows, np.int64),
             np.empty(rows, np.uint8),
+            np.empty(rows, np.int16),
+            np.empty(rows, np.int16),
+            np.empty(rows, np.int16),
             np.empty(rows, np.int32),
             np.empty(rows, np.uint64),
             np.empty(rows, np.uint8),
@@ -267,21 +277,39 @@ def _status_of(data: U8, p: int, length: int) -> int:
 
 
 @compiled
+def _text_length(data: U8, p: int, end: int) -> int:
+    """Length of the text whose JSON string begins at ``p`` and ends before ``end``; 0 for null."""
+    return end - p - 2 if load_u8(data, p) == 34 else 0
+
+
+@compiled
+def _tier_at(data: U8, p: int, end: int) -> int:
+    """The city tier in ``data[p:end]``, a JSON integer or null, as it is kept in a column."""
+    if load_u8(data, p) == 110:
+        return UNKNOWN_TIER
+    return int(tier_number(_whole(data, p, end)))
+
+
+@compiled
 def _optional_kind(word: np.uint64, data: U8, p: int, length: int) -> int:
     """First byte of the JSON type of an optional contract field, 0 if the key is not one."""
-    if length == 7 and word in (_CHANNEL, _ITEM_ID):
+    if length == 7 and word == _ITEM_ID:
         return 34
-    if length == 8 and word == _CATEGORY:
-        return 34
-    if length == 9 and word == _CITY_TIE and load_u8(data, p + 8) == 114:
-        return 48
     if length == 11 and word == _FIRST_OR and load_u64(data, p + 3) == load_u64(_FIRST_TAIL, 0):
         return 116
     return 0
 
 
 @compiled
-def scan_order(data: U8, start: int, end: int, columns: OrderColumns, i: int, table: InternTable) -> int:
+def scan_order(
+    data: U8,
+    start: int,
+    end: int,
+    columns: OrderColumns,
+    i: int,
+    table: InternTable,
+    names: NameTables,
+) -> int:
     """Read the order in ``data[start:end]`` into row ``i``; SCANNED, or LEFT with the row undefined.
 
     ``data[end]`` must be a newline (or the padding behind the last value).
@@ -292,6 +320,8 @@ def scan_order(data: U8, start: int, end: int, columns: OrderColumns, i: int, ta
     p = _after_space(data, p + 1)
     seen = 0
     order_at = order_length = merchant_at = merchant_length = 0
+    channel_at = channel_length = category_at = category_length = 0
+    tier = UNKNOWN_TIER
     quantity = 1
     status = -1
     while True:
@@ -377,6 +407,24 @@ def scan_order(data: U8, start: int, end: int, columns: OrderColumns, i: int, ta
             quantity = _whole(data, at, p)
             if quantity < 1 or quantity > MAX_QUANTITY:
                 return LEFT
+        elif length == 7 and word == _CHANNEL:
+            at = p
+            p = _typed_end(data, at, 34)
+            if p < 0:
+                return LEFT
+            channel_at, channel_length = at + 1, _text_length(data, at, p)
+        elif length == 8 and word == _CATEGORY:
+            at = p
+            p = _typed_end(data, at, 34)
+            if p < 0:
+                return LEFT
+            category_at, category_length = at + 1, _text_length(data, at, p)
+        elif length == 9 and word == _CITY_TIE and load_u8(data, key + 8) == 114:
+            at = p
+            p = _typed_end(data, at, 48)
+            if p < 0:
+                return LEFT
+            tier = _tier_at(data, at, p)
         else:
             kind = _optional_kind(word, data, key, length)
             p = _typed_end(data, p, kind) if kind else _unknown_end(data, p)
@@ -396,6 +444,9 @@ def scan_order(data: U8, start: int, end: int, columns: OrderColumns, i: int, ta
     columns.merchant[i] = intern(
         table, data, merchant_at, merchant_length, hash_bytes(data, merchant_at, merchant_length, 0)
     )
+    columns.channel[i] = name_number(names.channels, data, channel_at, channel_length)
+    columns.category[i] = name_number(names.categories, data, category_at, category_length)
+    columns.tier[i] = tier
     key_hash = hash_bytes(data, order_at, order_length, status + 1)
     columns.order_key[i] = key_hash if key_hash != 0 else np.uint64(1)
     return SCANNED
@@ -444,11 +495,11 @@ def split_lines(data: U8, starts: I64, lengths: I64, lines: I64) -> int:
 
 
 @compiled
-def scan_orders(data: U8, lines: I64, columns: OrderColumns, table: InternTable) -> int:
+def scan_orders(data: U8, lines: I64, columns: OrderColumns, table: InternTable, names: NameTables) -> int:
     """Scan every line into its row; the number of lines left to the full decoder."""
     left = 0
     for i in range(len(lines)):
-        outcome = scan_order(data, lines[i, 1], lines[i, 2], columns, i, table)
+        outcome = scan_order(data, lines[i, 1], lines[i, 2], columns, i, table, names)
         columns.outcome[i] = outcome
         left += outcome
     return left

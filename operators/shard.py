@@ -26,15 +26,19 @@ from operators.calendar_days import day_bounds_ms
 from operators.closing import Closing
 from operators.delta import ShardBaselines, ShardDelta, Suspect
 from operators.event_clock import EventClock
+from operators.kept_suspects import rollups_of, sales_of
 from operators.leaders import candidates_of
-from operators.merchant_columns import ALL_CHANGED, NO_BASELINE, MerchantColumns
+from operators.merchant_columns import ALL_CHANGED, NO_BASELINE, SHARES_CHANGED, MerchantColumns
 from operators.multiples import Baselines, Rows, known_zone, multiples_of, peaks_of, ratio
+from operators.rollup_delta import RollupDelta
+from operators.sales_cuts import SalesCuts
+from operators.shares import MerchantShares
 from operators.windows import Windows
 from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
 from schemas.windows import FINEST_BUCKET_MS, GMV, SLIDING, WINDOWS
 
-STATE_LAYOUT = 1
+STATE_LAYOUT = 2
 """Version of what ``dump`` writes; state of another version is refused."""
 
 HOUR_WINDOW = WINDOWS.index("1h")
@@ -68,6 +72,9 @@ class Shard:
         self.zones = [rules.timezone]
         self.windows = Windows(self.columns, self.zones, rules.sale_opens_ms)
         self.closing = Closing(self.windows)
+        self.shares = MerchantShares(self.zones)
+        self.for_rollups: list[RollupDelta] = []
+        """What roll-ups cannot know from the lanes, to be taken: old events that turned out to be kept."""
         self.late = 0
         self._packed_ms = 0
 
@@ -79,6 +86,7 @@ class Shard:
             self.touch()  # what merchants without sales are compared with is known only now
         merchants = len(self.merchants)
         self.windows.advance(self.clock.newest_ms, merchants)
+        self.shares.advance(self.clock.newest_ms, self.columns.zone[:merchants])
         late = self._take_suspects(delta.suspects)
         if len(delta):
             late += self._take_rows(delta)
@@ -96,12 +104,21 @@ class Shard:
         self._welcome(before)
         buckets, values = delta.buckets, delta.values
         late: list[DeadLetter] = []
+        sales = delta.sales
         if int(buckets.min()) * FINEST_BUCKET_MS < self._surely_kept_ms():
             kept = self._kept(rows, buckets)
             late = [self._late_row(delta, int(i)) for i in np.flatnonzero(~kept)]
+            sales = sales.pick(
+                np.flatnonzero(kept[sales.row]), (np.cumsum(kept) - 1)[sales.row[kept[sales.row]]]
+            )
             rows, buckets, values = rows[kept], buckets[kept], values[kept]
         self._add(rows, buckets, values, delta.newest_ms, delta.arrived_ms)
+        self._add_sales(sales, rows[sales.row], buckets[sales.row])
         return late
+
+    def _add_sales(self, sales: SalesCuts, rows: I32, buckets: I64) -> None:
+        self.shares.add(sales, rows, buckets, self.columns.zone[rows])
+        self.columns.changed[rows] |= SHARES_CHANGED
 
     def _add(self, rows: I32, buckets: I64, values: I64, newest_ms: I64, arrived_ms: I64) -> None:
         self.windows.add(rows, buckets, values)
@@ -150,6 +167,8 @@ class Shard:
             if self._kept(row, bucket)[0]:
                 stamp = np.array([suspect.event_time_ms], np.int64)
                 self._add(row, bucket, values, stamp, np.array([-1], np.int64))
+                self._add_sales(sales_of(suspect), row, bucket)
+                self.for_rollups.append(rollups_of(suspect))
             else:
                 behind_ms = self.clock.watermark_ms - suspect.event_time_ms
                 detail = f"event_time is {behind_ms} ms behind the watermark; no window keeps its bucket"
@@ -338,7 +357,13 @@ class Shard:
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        return self.merchants.nbytes + self.columns.nbytes + self.baselines.nbytes + self.windows.nbytes
+        return (
+            self.merchants.nbytes
+            + self.columns.nbytes
+            + self.baselines.nbytes
+            + self.windows.nbytes
+            + self.shares.nbytes
+        )
 
     def dump(self) -> bytes:
         """The whole state as bytes."""
@@ -361,4 +386,15 @@ class Shard:
         return shard
 
 
-_STATE = ("clock", "merchants", "columns", "baselines", "zones", "windows", "closing", "late", "_packed_ms")
+_STATE = (
+    "clock",
+    "merchants",
+    "columns",
+    "baselines",
+    "zones",
+    "windows",
+    "closing",
+    "shares",
+    "late",
+    "_packed_ms",
+)

@@ -12,8 +12,12 @@ import numpy as np
 
 from operators.batches import I32, I64, U8, Progress
 from operators.bytes_kernels import U64, Interner, compiled, stable_hash
+from operators.cut_tally import CutTally
 from operators.decode import Decoded
 from operators.delta import ShardDelta, Suspect
+from operators.dimensions import Dimensions, tier_text
+from operators.rollup_delta import RollupDelta
+from operators.sales_cuts import SalesCuts
 from operators.scan import CANCELLED, PAID, REFUNDED
 from operators.shards import SHARDS
 from schemas.windows import FINEST_BUCKET_MS, GMV, MEASURES, ORDERS, REFUNDS, UNITS
@@ -35,9 +39,11 @@ def group_orders(
     values: I64,
     newest_ms: I64,
     arrived_ms: I64,
+    group_of: I32,
 ) -> tuple[int, int]:
     """Add up accepted rows by (merchant, bucket); (groups, suspects).
 
+    ``group_of``: the group of each row, -1 where it is not added.
     ``scratch``: a power of two of zeros, at least twice the rows; left as zeros. Rows older than
     ``suspect_before_ms`` are not added; their outcome becomes 4.
     """
@@ -45,6 +51,7 @@ def group_orders(
     groups = 0
     suspects = 0
     for i in range(len(event_time_ms)):
+        group_of[i] = -1
         if outcome[i] != 0:
             continue
         time_ms = event_time_ms[i]
@@ -72,6 +79,7 @@ def group_orders(
             if merchants[group] == who and buckets[group] == bucket:
                 break
             slot = (slot + 1) & mask
+        group_of[i] = group
         if status[i] == PAID:
             values[group, ORDERS] += 1
             values[group, UNITS] += quantity[i]
@@ -114,12 +122,16 @@ def shard_of_merchant(merchant_id: str, shards: int = SHARDS) -> int:
 class Tally:
     """Adds up a partition's accepted events. Scratch arrays are kept between batches.
 
-    ``merchants``: the worker's interner, whose rows the columns name.
+    ``merchants``: the worker's interner, whose rows the columns name; ``dimensions``: its other names.
     """
 
-    def __init__(self, merchants: Interner, shards: int = SHARDS) -> None:
+    def __init__(
+        self, merchants: Interner, dimensions: Dimensions | None = None, shards: int = SHARDS
+    ) -> None:
         self._merchants = merchants
         self._shards = shards
+        self._dimensions = dimensions or Dimensions()
+        self._cuts = CutTally(self._dimensions)
         self._shard_of = np.zeros(0, np.uint8)
         self._resize(1024)
 
@@ -131,24 +143,45 @@ class Tally:
         self._group_newest = np.empty(rows, np.int64)
         self._group_arrived = np.empty(rows, np.int64)
         self._order = np.empty(rows, np.int64)
+        self._group_of = np.empty(rows, np.int32)
 
-    def deltas(self, decoded: Decoded, suspect_before_ms: int, progress: Progress) -> list[ShardDelta]:
-        """One delta a shard, in the order of shards; also empty ones, for the progress they carry."""
+    def deltas(
+        self, decoded: Decoded, suspect_before_ms: int, progress: Progress
+    ) -> tuple[list[ShardDelta], RollupDelta]:
+        """One delta a shard, in the order of shards, also empty ones, for the progress they carry; and
+        the roll-ups'.
+        """
         columns = decoded.columns
         rows = len(columns.outcome)
         if rows > len(self._group_merchant):
             self._resize(2 * rows)
         stamped = decoded.raw.timestamps_ms[decoded.lines[:, 0]]
+        group_of = self._group_of[:rows]
         groups, suspects = group_orders(
             columns.event_time_ms, columns.amount_fen, columns.quantity, columns.status,
             columns.merchant, columns.outcome, stamped, suspect_before_ms, self._scratch,
             self._group_merchant, self._group_bucket, self._group_values,
-            self._group_newest, self._group_arrived,
+            self._group_newest, self._group_arrived, group_of,
         )  # fmt: skip
         deltas = self._split(groups, progress)
+        self._add_sales(self._cuts.sales(columns, group_of), groups, deltas)
         if suspects:
             self._add_suspects(decoded, deltas)
-        return deltas
+        return deltas, self._cuts.orders(columns, group_of, self._group_bucket, progress)
+
+    def _add_sales(self, sales: SalesCuts, groups: int, deltas: list[ShardDelta]) -> None:
+        """Give every shard its merchants' sales by channel and category."""
+        if not len(sales):
+            return
+        place: I32 = np.empty(groups, np.int32)  # of a group, in its shard's rows
+        for start, stop in pairwise(self._bounds.tolist()):
+            place[self._order[start:stop]] = np.arange(stop - start)
+        bounds = np.zeros(self._shards + 1, np.int64)
+        order = np.empty(len(sales), np.int64)
+        order_by_shard(self._shard_of, self._group_merchant[sales.row], len(sales), order, bounds)
+        for delta, (start, stop) in zip(deltas, pairwise(bounds.tolist()), strict=True):
+            mine = order[start:stop]
+            delta.sales = sales.pick(mine, place[sales.row[mine]])
 
     def _split(self, groups: int, progress: Progress) -> list[ShardDelta]:
         known = len(self._shard_of)
@@ -157,7 +190,7 @@ class Tally:
             shard_of[:known] = self._shard_of
             shards_of(self._merchants.table.hashes, known, shard_of, self._shards)
             self._shard_of = shard_of
-        bounds = np.zeros(self._shards + 1, np.int64)
+        bounds = self._bounds = np.zeros(self._shards + 1, np.int64)
         order_by_shard(self._shard_of, self._group_merchant, groups, self._order, bounds)
         order = self._order[:groups]
         merchants = self._group_merchant[order]
@@ -199,6 +232,9 @@ class Tally:
                     merchant_id=self._merchants.text(merchant),
                     event_time_ms=int(columns.event_time_ms[row]),
                     values=tuple(values),
+                    channel=self._dimensions.channels.texts[columns.channel[row]],
+                    category=self._dimensions.categories.texts[columns.category[row]],
+                    city_tier=tier_text(int(columns.tier[row])),
                     letter=decoded.dead_letter(row, "late", ""),
                 )
             )

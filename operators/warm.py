@@ -23,8 +23,9 @@ from operators.process_clock import ProcessClock
 from operators.redis_encoding import RowEncoder
 from operators.redis_pending import PendingMerchants
 from operators.shard import Shard, ShardRules
-from operators.shard_store import RebaseTurns, ShardStore
+from operators.shard_store import ShardStore
 from operators.shards import SHARDS
+from operators.state_files import RebaseTurns
 from operators.tally import Tally
 from schemas.windows import DAY_MS, DEFAULT_TIMEZONE, LATENESS_MS
 

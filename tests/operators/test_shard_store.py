@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import operators.shard_store as shard_store
 from operators.batches import Standing
 from operators.delta import ShardBaselines, ShardDelta
 from operators.shard import Shard
-from operators.shard_store import RebaseTurns, ShardRef, ShardStore, merge_deltas
+from operators.shard_store import ShardRef, ShardStore, merge_deltas
+from operators.state_files import RebaseTurns
 from operators.tally import shard_of_merchant
 from schemas.windows import HOUR_MS
 from tests.operators.night import DAY_START_MS, WarRoom, encoded, fields_of, flat_baseline, order, rules
@@ -118,7 +118,7 @@ def test_a_killed_shard_resumes_at_the_committed_snapshot(
     shard.take_baselines(known)
     store.note_baselines(known)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shard_store, "SMALLEST_JOURNAL_BYTES", 500 if rebase else 1 << 40)
+        patch.setattr(state_files, "SMALLEST_JOURNAL_BYTES", 500 if rebase else 1 << 40)
         refs: list[ShardRef] = []
         for epoch in epochs:
             for delta in epoch:
@@ -159,7 +159,7 @@ def test_state_of_another_layout_is_refused(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_disk_use_stays_bounded_however_long_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shard_store, "SMALLEST_JOURNAL_BYTES", 2000)
+    monkeypatch.setattr(state_files, "SMALLEST_JOURNAL_BYTES", 2000)
     shard, store = Shard(1, rules(3)), ShardStore(tmp_path, 1, "run-1", AlwaysTurn())
     for number, delta in enumerate(deltas_of(4, 600)):
         take(shard, store, delta)
