@@ -68,7 +68,7 @@ class Names:
     """The names of one dimension that a process has read, numbered in the order of their appearance."""
 
     def __init__(self) -> None:
-        self._interner = Interner(NAMES_HELD, NAMES_HELD * MAX_ID_BYTES)
+        self._interner = Interner(1 << NAMES_HELD.bit_length(), NAMES_HELD * MAX_ID_BYTES)
         self._texts: tuple[str, ...] = ()
         for name in NAMES_ALWAYS:
             self._interner.add(name)
