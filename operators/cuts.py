@@ -10,9 +10,20 @@ from typing import Final
 
 from operators.batches import I16, I32, I64, U8
 from operators.bytes_kernels import compiled
-from operators.scan import CANCELLED, PAID, REFUNDED
+from operators.click_scan import CART, FAVORITE, FIRST_PRIVATE, OTHER_SOURCE, VIEW
+from operators.order_scan import CANCELLED, PAID, REFUNDED
 from schemas.rollups import CATEGORY, CHANNEL, CHANNEL_TIER, CITY_TIER, DIMENSIONS
-from schemas.windows import GMV, ORDERS, REFUNDS, UNITS
+from schemas.windows import (
+    CARTS,
+    FAVORITES,
+    GMV,
+    ORDERS,
+    PLATFORM_VIEWS,
+    PRIVATE_VIEWS,
+    REFUNDS,
+    UNITS,
+    VIEWS,
+)
 
 _CHANNEL, _CATEGORY, _CITY_TIER, _CHANNEL_TIER = (
     DIMENSIONS.index(name) for name in (CHANNEL, CATEGORY, CITY_TIER, CHANNEL_TIER)
@@ -91,6 +102,45 @@ def cut_orders(
             values[place, GMV] += amount_fen[i]
         elif status[i] == REFUNDED or status[i] == CANCELLED:
             values[place, REFUNDS] += amount_fen[i]
+    scratch[:] = 0
+    return count
+
+
+@compiled
+def cut_clicks(
+    action: U8,
+    source: U8,
+    channel: I16,
+    category: I16,
+    tier: I16,
+    group_of: I32,
+    group_bucket: I64,
+    scratch: I32,
+    keys: I64,
+    buckets: I64,
+    values: I64,
+    events: I64,
+) -> int:
+    """The same for clicks. Joins are events, but which of them count, their merchants' shards know."""
+    count = 0
+    for i in range(len(group_of)):
+        if group_of[i] < 0:
+            continue
+        key = cut_of(channel[i], category[i], tier[i])
+        place, now = place_of(key, group_bucket[group_of[i]], keys, buckets, scratch, count)
+        if now > count:
+            count = now
+            values[place] = 0
+            events[place] = 0
+        events[place] += 1
+        if action[i] == VIEW:
+            values[place, VIEWS] += 1
+            if source[i] != OTHER_SOURCE:
+                values[place, PRIVATE_VIEWS if source[i] >= FIRST_PRIVATE else PLATFORM_VIEWS] += 1
+        elif action[i] == CART:
+            values[place, CARTS] += 1
+        elif action[i] == FAVORITE:
+            values[place, FAVORITES] += 1
     scratch[:] = 0
     return count
 

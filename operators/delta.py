@@ -6,14 +6,14 @@ The same bytes serve the exchange between processes and the shard's journal.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
 
 from operators.batches import I32, I64, U8, Progress, Standing
 from operators.bytes_kernels import PADDING_BYTES, U64
-from operators.sales_cuts import Head as SalesHead
+from operators.dimensions import NO_NAMES, UNKNOWN_TIER, CutNames
 from operators.sales_cuts import SalesCuts
 from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
@@ -28,9 +28,11 @@ class Suspect(msgspec.Struct, frozen=True):
     event_time_ms: int
     values: tuple[int, ...]
     letter: DeadLetter
+    joined: int | None = None
+    """The person, if the event is a join."""
     channel: str = UNKNOWN
     category: str = UNKNOWN
-    city_tier: str = UNKNOWN
+    tier: int = UNKNOWN_TIER
 
 
 class _Head(msgspec.Struct, frozen=True, array_like=True):
@@ -42,12 +44,32 @@ class _Head(msgspec.Struct, frozen=True, array_like=True):
     standing: int
     rows: int
     id_bytes: int
+    measures: int
+    """Bit ``m``: the column of measure ``m`` follows; the others are zeros."""
+    joins: int
     suspects: list[Suspect]
-    sales: SalesHead = (0, (), ())
+    sales: int
+    names: tuple[tuple[str, ...], tuple[str, ...]]
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(_Head)
+
+
+class Joins(NamedTuple):
+    """Joins in the order of the stream; whether each is the first of its visitor, the shard knows."""
+
+    rows: I32  # row of the delta: merchant and bucket
+    people: U64  # hash of visitor_id
+    cuts: I64  # channel, category and tier (``operators.cuts``), in the delta's names
+
+    @staticmethod
+    def none() -> Joins:
+        """No joins."""
+        return _NO_JOINS
+
+
+_NO_JOINS: Final = Joins(np.zeros(0, np.int32), np.zeros(0, np.uint64), np.zeros(0, np.int64))
 
 
 @dataclass(slots=True)
@@ -67,7 +89,10 @@ class ShardDelta:
     newest_ms: I64  # n, newest event of the row
     arrived_ms: I64  # n, newest Kafka timestamp of the row
     suspects: list[Suspect] = field(default_factory=list)
+    joins: Joins = _NO_JOINS
+    """Not in ``values`` yet."""
     sales: SalesCuts = field(default_factory=SalesCuts.empty)
+    names: CutNames = NO_NAMES
 
     def __len__(self) -> int:
         return len(self.buckets)
@@ -82,13 +107,15 @@ class ShardDelta:
         )  # fmt: skip
 
     def to_bytes(self) -> bytes:
-        """One compact block: a head, then the columns one after the other."""
+        """One compact block: a head, then the columns one after the other, without measures of zeros."""
         first, last = int(self.id_offsets[0]), int(self.id_offsets[-1])
+        told = [m for m in range(len(MEASURES)) if self.values[:, m].any()]
         p = self.progress
         head = _ENCODER.encode(
             _Head(
                 self.shard, p.topic, p.partition, p.next_offset, p.newest_ms, int(p.standing),
-                len(self), last - first, self.suspects, self.sales.head,
+                len(self), last - first, sum(1 << m for m in told), len(self.joins.rows), self.suspects,
+                len(self.sales), self.names,
             )
         )  # fmt: skip
         parts = [len(head).to_bytes(4, "little"), head]
@@ -98,10 +125,13 @@ class ShardDelta:
                 self.id_bytes[first:last].tobytes(),
                 self.id_hashes.tobytes(),
                 self.buckets.tobytes(),
-                self.values.tobytes(),
                 self.newest_ms.tobytes(),
                 self.arrived_ms.tobytes(),
-                *self.sales.columns(),
+                *(self.values[:, m].tobytes() for m in told),
+                self.joins.rows.tobytes(),
+                self.joins.people.tobytes(),
+                self.joins.cuts.tobytes(),
+                *self.sales.to_bytes(),
             ]
         return b"".join(parts)
 
@@ -115,23 +145,35 @@ class ShardDelta:
         )
         delta = ShardDelta.empty(head.shard, progress)
         delta.suspects = head.suspects
-        if not head.rows:
-            return delta
-        n = head.rows
-        at = 4 + length
-        delta.id_offsets = np.frombuffer(block, np.int32, n + 1, at).copy()
-        at += 4 * (n + 1)
-        delta.id_bytes = np.frombuffer(block[at : at + head.id_bytes] + bytes(PADDING_BYTES), np.uint8).copy()
-        at += head.id_bytes
-        delta.id_hashes = np.frombuffer(block, np.uint64, n, at).copy()
-        columns = np.frombuffer(block, np.int64, n * (len(MEASURES) + 3), at + 8 * n).copy()
-        delta.buckets = columns[:n]
-        delta.values = columns[n : n * (len(MEASURES) + 1)].reshape(n, len(MEASURES))
-        delta.newest_ms = columns[n * (len(MEASURES) + 1) : n * (len(MEASURES) + 2)]
-        delta.arrived_ms = columns[n * (len(MEASURES) + 2) :]
-        at += 8 * n * (len(MEASURES) + 4)
-        delta.sales = SalesCuts.from_columns(head.sales, block, at)
+        if head.rows:
+            delta._fill(block, 4 + length, head)
         return delta
+
+    def _fill(self, block: bytes, at: int, head: _Head) -> None:
+        n = head.rows
+        self.id_offsets = np.frombuffer(block, np.int32, n + 1, at).copy()
+        at += 4 * (n + 1)
+        self.id_bytes = np.frombuffer(block[at : at + head.id_bytes] + bytes(PADDING_BYTES), np.uint8).copy()
+        at += head.id_bytes
+        self.id_hashes = np.frombuffer(block, np.uint64, n, at).copy()
+        at += 8 * n
+        told = [m for m in range(len(MEASURES)) if head.measures >> m & 1]
+        columns = np.frombuffer(block, np.int64, n * (3 + len(told)), at).reshape(-1, n).copy()
+        self.buckets, self.newest_ms, self.arrived_ms = columns[:3]
+        self.values = np.zeros((n, len(MEASURES)), np.int64)
+        for column, m in zip(columns[3:], told, strict=True):
+            self.values[:, m] = column
+        at += 8 * n * (3 + len(told))
+        j = head.joins
+        if j:
+            self.joins = Joins(
+                np.frombuffer(block, np.int32, j, at).copy(),
+                np.frombuffer(block, np.uint64, j, at + 4 * j).copy(),
+                np.frombuffer(block, np.int64, j, at + 12 * j).copy(),
+            )
+        if head.sales:
+            self.sales = SalesCuts.from_bytes(head.sales, block, at + 20 * j)
+        self.names = CutNames(*head.names)
 
     def __reduce__(self) -> tuple[object, tuple[bytes]]:
         return ShardDelta.from_bytes, (self.to_bytes(),)

@@ -93,6 +93,16 @@ class Names:
         return self._texts
 
 
+class CutNames(NamedTuple):
+    """The names that the numbers of channels and categories stand for."""
+
+    channels: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+
+
+NO_NAMES: Final = CutNames()
+
+
 class NameTables(NamedTuple):
     """The tables of ``Dimensions``, as kernels take them."""
 
@@ -106,6 +116,11 @@ class Dimensions:
     def __init__(self) -> None:
         self.channels = Names()
         self.categories = Names()
+
+    @property
+    def names(self) -> CutNames:
+        """Every name by its number."""
+        return CutNames(self.channels.texts, self.categories.texts)
 
     @property
     def tables(self) -> NameTables:

@@ -15,7 +15,6 @@ import numpy as np
 from operators.batches import (
     I32,
     I64,
-    MULTIPLE_BOUNDS,
     NO_EVENT_MS,
     MerchantRows,
     SeriesPoint,
@@ -24,25 +23,25 @@ from operators.batches import (
 from operators.bytes_kernels import Interner, intern_packed
 from operators.calendar_days import day_bounds_ms
 from operators.closing import Closing
+from operators.cut_names import CutNumbers
 from operators.delta import ShardBaselines, ShardDelta, Suspect
 from operators.event_clock import EventClock
-from operators.kept_suspects import rollups_of, sales_of
-from operators.leaders import candidates_of
+from operators.joins import JoinMemory
 from operators.merchant_columns import ALL_CHANGED, NO_BASELINE, SHARES_CHANGED, MerchantColumns
-from operators.multiples import Baselines, Rows, known_zone, multiples_of, peaks_of, ratio
-from operators.rollup_delta import RollupDelta
-from operators.sales_cuts import SalesCuts
-from operators.shares import MerchantShares
+from operators.multiples import Baselines, known_zone
+from operators.rollup_share import RollupShare
+from operators.shard_results import results_of, summary_of
+from operators.shares import NAMES_HELD, MerchantShares
 from operators.windows import Windows
 from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
-from schemas.windows import FINEST_BUCKET_MS, GMV, SLIDING, WINDOWS
+from schemas.windows import FINEST_BUCKET_MS, GMV, ORDERS, SLIDING
 
-STATE_LAYOUT = 2
+STATE_LAYOUT = 3
 """Version of what ``dump`` writes; state of another version is refused."""
 
-HOUR_WINDOW = WINDOWS.index("1h")
 LONGEST = SLIDING[-1]
+Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +56,8 @@ class ShardRules:
     top_min_orders: int
     series_watch: tuple[str, ...]
     series_merchants: int
+    joins_bytes: int
+    """Bound for the joins that the shard remembers."""
 
 
 class Shard:
@@ -72,9 +73,10 @@ class Shard:
         self.zones = [rules.timezone]
         self.windows = Windows(self.columns, self.zones, rules.sale_opens_ms)
         self.closing = Closing(self.windows)
-        self.shares = MerchantShares(self.zones)
-        self.for_rollups: list[RollupDelta] = []
-        """What roll-ups cannot know from the lanes, to be taken: old events that turned out to be kept."""
+        self.joins = JoinMemory(rules.joins_bytes)
+        self.cut_numbers = CutNumbers(NAMES_HELD)
+        self.shares = MerchantShares(self.zones, self.cut_numbers)
+        self.for_rollups = RollupShare(self.cut_numbers)
         self.late = 0
         self._packed_ms = 0
 
@@ -103,31 +105,46 @@ class Shard:
         intern_packed(self.merchants.table, delta.id_bytes, delta.id_offsets, delta.id_hashes, rows)
         self._welcome(before)
         buckets, values = delta.buckets, delta.values
+        newest_ms, arrived_ms = delta.newest_ms, delta.arrived_ms
         late: list[DeadLetter] = []
-        sales = delta.sales
+        kept = np.ones(len(delta), np.bool_)
         if int(buckets.min()) * FINEST_BUCKET_MS < self._surely_kept_ms():
             kept = self._kept(rows, buckets)
             late = [self._late_row(delta, int(i)) for i in np.flatnonzero(~kept)]
-            sales = sales.pick(
-                np.flatnonzero(kept[sales.row]), (np.cumsum(kept) - 1)[sales.row[kept[sales.row]]]
-            )
+        if len(delta.joins.rows):
+            values = values.copy()  # the delta goes to the journal as it came
+            self._count_joins(delta, kept, values)
+        if late:
             rows, buckets, values = rows[kept], buckets[kept], values[kept]
-        self._add(rows, buckets, values, delta.newest_ms, delta.arrived_ms)
-        self._add_sales(sales, rows[sales.row], buckets[sales.row])
+            newest_ms, arrived_ms = newest_ms[kept], arrived_ms[kept]
+        self._add(rows, buckets, values, newest_ms, arrived_ms)
+        if len(delta.sales):
+            self._add_sales(delta, rows, buckets, kept)
         return late
 
-    def _add_sales(self, sales: SalesCuts, rows: I32, buckets: I64) -> None:
-        self.shares.add(sales, rows, buckets, self.columns.zone[rows])
-        self.columns.changed[rows] |= SHARES_CHANGED
+    def _count_joins(self, delta: ShardDelta, kept: Mask, values: I64) -> None:
+        joins = delta.joins
+        first = self.joins.count(joins.rows, joins.people, delta.id_hashes, kept, values) != 0
+        cuts = self.cut_numbers.cuts(joins.cuts[first], delta.names)
+        self.for_rollups.add_joins(cuts, delta.buckets[joins.rows[first]])
+
+    def _add_sales(self, delta: ShardDelta, rows: I32, buckets: I64, kept: Mask) -> None:
+        """``rows``, ``buckets``: those that are kept."""
+        sales = delta.sales
+        if len(rows) < len(delta):
+            mine = np.flatnonzero(kept[sales.row])
+            sales = sales.pick(mine, (np.cumsum(kept) - 1).astype(np.int32)[sales.row[mine]])
+        mine_rows = rows[sales.row]
+        self.shares.add(sales, delta.names, mine_rows, buckets[sales.row], self.columns.zone[mine_rows])
+        self.columns.changed[mine_rows] |= SHARES_CHANGED
 
     def _add(self, rows: I32, buckets: I64, values: I64, newest_ms: I64, arrived_ms: I64) -> None:
         self.windows.add(rows, buckets, values)
         self.closing.add_behind(rows, buckets, values)
         columns = self.columns
         columns.urgent[rows] = True
-        if len(newest_ms) == len(rows):
-            np.maximum.at(columns.newest_ms, rows, newest_ms)
-            np.maximum.at(columns.arrived_ms, rows, arrived_ms)
+        np.maximum.at(columns.newest_ms, rows, newest_ms)
+        np.maximum.at(columns.arrived_ms, rows, arrived_ms)
 
     def _welcome(self, before: int) -> None:
         """Rows for merchants that appeared: everything of theirs is news."""
@@ -145,7 +162,7 @@ class Shard:
             return 0
         return (self.clock.watermark_ms // LONGEST.bucket_ms - LONGEST.buckets + 1) * LONGEST.bucket_ms
 
-    def _kept(self, rows: I32, buckets: I64) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def _kept(self, rows: I32, buckets: I64) -> Mask:
         """Whether any window still keeps each bucket, judged by the watermark."""
         kept = (buckets * FINEST_BUCKET_MS >= self._surely_kept_ms()) | (buckets >= self.windows.sale_bucket)
         for i in np.flatnonzero(~kept).tolist():
@@ -157,7 +174,7 @@ class Shard:
     def _late_row(self, delta: ShardDelta, row: int) -> DeadLetter:
         # Lanes hand over whatever might be late with its bytes, so this is for state that was lost.
         p = delta.progress
-        detail = f"{int(delta.values[row, 0])} orders of one bucket; their bytes are no longer at hand"
+        detail = "the events of one merchant and bucket; their bytes are no longer at hand"
         return DeadLetter(p.topic, p.partition, p.next_offset - 1, 0, "late", None, detail)
 
     def _take_suspects(self, suspects: list[Suspect]) -> list[DeadLetter]:
@@ -165,10 +182,11 @@ class Shard:
         for suspect in suspects:
             row, bucket, values = self._columns_of(suspect)
             if self._kept(row, bucket)[0]:
+                if suspect.joined is not None:
+                    self._count_join(int(row[0]), suspect.joined, values)
                 stamp = np.array([suspect.event_time_ms], np.int64)
                 self._add(row, bucket, values, stamp, np.array([-1], np.int64))
-                self._add_sales(sales_of(suspect), row, bucket)
-                self.for_rollups.append(rollups_of(suspect))
+                self._cut_suspect(suspect, row, bucket, values)
             else:
                 behind_ms = self.clock.watermark_ms - suspect.event_time_ms
                 detail = f"event_time is {behind_ms} ms behind the watermark; no window keeps its bucket"
@@ -186,10 +204,22 @@ class Shard:
                 )
         return late
 
+    def _cut_suspect(self, suspect: Suspect, row: I32, bucket: I64, values: I64) -> None:
+        channel, category = suspect.channel, suspect.category
+        cut = self.cut_numbers.cut(channel, category, suspect.tier)
+        self.for_rollups.add_event(cut, int(bucket[0]), values)
+        if values[0, ORDERS]:
+            self.shares.add_order(int(row[0]), cut, values, int(bucket[0]), self.columns.zone[row])
+            self.columns.changed[row] |= SHARES_CHANGED
+
     def _columns_of(self, suspect: Suspect) -> tuple[I32, I64, I64]:
         row = self.row_of(suspect.merchant_id)
         bucket = suspect.event_time_ms // FINEST_BUCKET_MS
         return np.array([row], np.int32), np.array([bucket]), np.array([suspect.values], np.int64)
+
+    def _count_join(self, row: int, person: int, values: I64) -> None:
+        hashes = self.merchants.table.hashes[row : row + 1]
+        self.joins.count(_ROW_0, np.array([person], np.uint64), hashes, _KEPT, values)
 
     def row_of(self, merchant_id: str) -> int:
         """The row of a merchant, a new one if it has none."""
@@ -236,37 +266,12 @@ class Shard:
         points = self._take_points()
         if not len(rows) and not points:
             return None
-        result = self._results(rows)
+        result = results_of(self, rows)
         result.series = points
         columns.changed[rows] = 0
         columns.urgent[rows] = False
         columns.arrived_ms[rows] = -1
         return result
-
-    def _results(self, rows: Rows) -> MerchantRows:
-        columns = self.columns
-        base = columns.baseline[rows]
-        having = base != NO_BASELINE
-        bounds = [self.windows.bounds_ms(z) for z in range(len(self.windows.days.start_ms))]
-        bounds += [bounds[0] if bounds else [(0, 0)] * len(WINDOWS)] * (len(self.zones) - len(bounds))
-        peak, peak_same_period = peaks_of(rows, columns, self.baselines, self.zones)
-        return MerchantRows(
-            shard=self.number,
-            progress=self.clock.offsets,
-            merchant_ids=[self.merchants.text(int(r)) for r in rows],
-            names=[self.baselines.names[b] if b != NO_BASELINE else None for b in base.tolist()],
-            changed=columns.changed[rows],
-            urgent=columns.urgent[rows],
-            measures=columns.sums[rows],
-            multiples=multiples_of(rows, columns, self.baselines, self.zones, bounds),
-            peak_multiple=peak,
-            peak_same_period=peak_same_period,
-            peak_at_ms=np.where(np.isnan(peak), -1, columns.peak_at_ms[rows]),
-            event_time_ms=columns.newest_ms[rows],
-            baseline_gmv=np.where(having, self.baselines.gmv[base], np.nan),
-            baseline_orders=np.where(having, self.baselines.orders[base], np.nan),
-            arrived_ms=columns.arrived_ms[rows],
-        )
 
     def _take_points(self) -> list[SeriesPoint]:
         names = {row: self.merchants.text(row) for row in np.flatnonzero(self.columns.watched).tolist()}
@@ -295,50 +300,11 @@ class Shard:
         self.columns.changed[:count][self.columns.baseline[:count] != NO_BASELINE] = ALL_CHANGED
 
     def summary(self) -> ShardSummary:
-        """What the board needs of this shard, now."""
-        count = len(self.merchants)
-        columns = self.columns
-        base = columns.baseline[:count]
-        candidates = candidates_of(
-            self.merchants, columns, self.baselines, self.rules.top_size, self.rules.top_min_orders
-        )
-        self._watch(candidates)
-        minutes, self.closing.minutes = self.closing.minutes, []
-        hour = ratio(
-            columns.sums[:count, HOUR_WINDOW, GMV], np.where(base >= 0, self.baselines.gmv[base], np.nan)
-        )
-        return ShardSummary(
-            shard=self.number,
-            progress={s: p for s, p in self.clock.progress.items() if p is not None},
-            watermark_ms=self.clock.watermark_ms,
-            newest_ms=self.clock.newest_ms,
-            totals=columns.sums[:count].sum(axis=0),
-            baseline_daily=np.array([np.nansum(self.baselines.gmv), np.nansum(self.baselines.orders)]),
-            same_period=self._same_period_total(np.flatnonzero(base != NO_BASELINE)),
-            merchants=int((columns.newest_ms[:count] >= 0).sum()),
-            without_baseline=int(((base == NO_BASELINE) & (columns.newest_ms[:count] >= 0)).sum()),
-            late=self.late,
-            state_bytes=self.nbytes,
-            candidates=candidates,
-            minutes=minutes,
-            multiples_histogram=np.bincount(
-                np.searchsorted(MULTIPLE_BOUNDS, hour[~np.isnan(hour)]), minlength=len(MULTIPLE_BOUNDS) + 1
-            ),
-        )
-
-    def _same_period_total(self, rows: Rows) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        total = np.zeros(len(WINDOWS))
-        if not len(rows) or not len(self.windows.days.start_ms):
-            return total
-        zone_of = self.columns.zone[rows]
-        for number in np.unique(zone_of).tolist():
-            if number >= len(self.windows.days.start_ms):
-                continue
-            base = self.columns.baseline[rows[zone_of == number]]
-            for w, (start_ms, end_ms) in enumerate(self.windows.bounds_ms(number)):
-                sold = self.baselines.sold_between(base, start_ms, end_ms, self.zones[number])
-                total[w] += np.nansum(sold)
-        return total
+        """What the board needs of this shard, now; closed minutes are handed over once."""
+        summary = summary_of(self)
+        self.closing.minutes = []
+        self._watch(summary.candidates)
+        return summary
 
     def _watch(self, candidates: dict[tuple[str, str], list[tuple[str, str | None, float]]]) -> None:
         """Leaders get a series of their own, as long as there is room, and keep it."""
@@ -357,13 +323,8 @@ class Shard:
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        return (
-            self.merchants.nbytes
-            + self.columns.nbytes
-            + self.baselines.nbytes
-            + self.windows.nbytes
-            + self.shares.nbytes
-        )
+        merchants = self.merchants.nbytes + self.columns.nbytes + self.baselines.nbytes
+        return merchants + self.windows.nbytes + self.joins.nbytes + self.shares.nbytes
 
     def dump(self) -> bytes:
         """The whole state as bytes."""
@@ -382,19 +343,15 @@ class Shard:
         shard = Shard(number, rules)
         for slot, value in state.items():
             setattr(shard, slot, value)
+        shard.for_rollups = RollupShare(shard.cut_numbers)
         shard.clock.resume(rules.sources, rules.lateness_ms)
+        shard.joins.limit_bytes = rules.joins_bytes
         return shard
 
 
 _STATE = (
-    "clock",
-    "merchants",
-    "columns",
-    "baselines",
-    "zones",
-    "windows",
-    "closing",
-    "shares",
-    "late",
-    "_packed_ms",
+    *("clock", "merchants", "columns", "baselines", "zones", "windows", "closing", "joins"),
+    *("cut_numbers", "shares", "late", "_packed_ms"),
 )
+_ROW_0 = np.zeros(1, np.int32)
+_KEPT = np.ones(1, np.bool_)

@@ -9,8 +9,9 @@ import numpy as np
 
 from operators.batches import I32, Progress
 from operators.bytes_kernels import PADDING_BYTES
-from operators.delta import ShardBaselines, ShardDelta
-from operators.sales_cuts import merged
+from operators.cut_names import CutNumbers
+from operators.delta import Joins, ShardBaselines, ShardDelta
+from operators.sales_cuts import merge_sales
 from operators.shard import Shard, ShardRules
 from operators.state_files import FilesRef, RebaseTurns, StateFiles
 
@@ -52,7 +53,8 @@ def merge_deltas(deltas: list[ShardDelta]) -> list[ShardDelta]:
     lengths: I32 = np.concatenate([np.diff(d.id_offsets) for d in filled])
     offsets = np.zeros(len(lengths) + 1, np.int32)
     np.cumsum(lengths, out=offsets[1:])
-    firsts = np.cumsum([0, *(len(d) for d in filled)])
+    firsts = np.cumsum([0, *(len(d) for d in filled[:-1])]).tolist()
+    numbers = CutNumbers()
     through.append(
         ShardDelta(
             shard=last.shard,
@@ -65,10 +67,27 @@ def merge_deltas(deltas: list[ShardDelta]) -> list[ShardDelta]:
             newest_ms=np.concatenate([d.newest_ms for d in filled]),
             arrived_ms=np.concatenate([d.arrived_ms for d in filled]),
             suspects=[s for d in filled for s in d.suspects],
-            sales=merged([d.sales for d in filled], firsts[:-1].tolist()),
+            joins=_joins_of(filled, firsts, numbers),
+            sales=merge_sales(
+                [(d.sales, d.names, first) for d, first in zip(filled, firsts, strict=True)], numbers
+            ),
         )
     )
+    through[-1].names = numbers.names
     return through
+
+
+def _joins_of(deltas: list[ShardDelta], firsts: list[int], numbers: CutNumbers) -> Joins:
+    """The joins of all deltas in their order, their rows as they stand one delta behind the other."""
+    rows: I32 = np.concatenate(
+        [d.joins.rows + n for d, n in zip(deltas, firsts, strict=True)], dtype=np.int32
+    )
+    cuts = [numbers.cuts(d.joins.cuts, d.names) for d in deltas if len(d.joins.cuts)]
+    return Joins(
+        rows,
+        np.concatenate([d.joins.people for d in deltas]),
+        np.concatenate(cuts) if cuts else np.zeros(0, np.int64),
+    )
 
 
 class ShardStore:
@@ -80,8 +99,9 @@ class ShardStore:
 
     def note(self, delta: ShardDelta, closed_a_minute: bool) -> None:
         """Remember a delta that the shard has taken."""
-        if closed_a_minute:
-            # What came before it was judged by a watermark of the minute before.
+        if closed_a_minute or any(s.joined is not None for s in delta.suspects):
+            # What came before it was judged by a watermark of the minute before. And suspects are taken
+            # before rows: merged with deltas before it, an old join would be first where it was not.
             self._end_segment()
         self._segment.append(delta)
         if closed_a_minute:
@@ -122,7 +142,7 @@ class ShardStore:
         shard.clock.resume(rules.sources, rules.lateness_ms)
         shard.closing.minutes = [p for p in shard.closing.minutes if p.minute_ms >= ref.minutes_upto_ms]
         shard.closing.points = []
-        shard.for_rollups = []
+        shard.for_rollups.clear()
         shard.columns.watched[:] = False
         for merchant_id in ref.watched:
             shard.columns.watched[shard.row_of(merchant_id)] = True

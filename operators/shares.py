@@ -14,9 +14,10 @@ import numpy as np
 from operators.batches import I16, I32, I64, U8
 from operators.bytes_kernels import compiled, grown
 from operators.calendar_days import DayBounds
-from operators.dimensions import OTHER_NAME, UNKNOWN_NAME
-from operators.sales_cuts import NameNumbers, SalesCuts
-from schemas.windows import FINEST_BUCKET_MS
+from operators.cut_names import CutNumbers
+from operators.dimensions import OTHER_NAME, UNKNOWN_NAME, CutNames
+from operators.sales_cuts import SalesCuts
+from schemas.windows import FINEST_BUCKET_MS, GMV, ORDERS
 
 VALUES_HELD: Final = 16
 """Values of a dimension that are held of one merchant's day; later ones are ``other``."""
@@ -105,10 +106,13 @@ def drop_chains(chains: Chains, rows: I64) -> None:
 
 
 class MerchantShares:
-    """Sales of a shard's merchants by channel (dimension 0) and category (1), since local midnight."""
+    """Sales of a shard's merchants by channel (dimension 0) and category (1), since local midnight.
 
-    def __init__(self, zones: list[str]) -> None:
-        self.names = (NameNumbers(NAMES_HELD), NameNumbers(NAMES_HELD))
+    ``zones``, ``numbers``: the shard's time zones and names, which may grow.
+    """
+
+    def __init__(self, zones: list[str], numbers: CutNumbers) -> None:
+        self.numbers = numbers
         self.days = DayBounds(zones)
         self.chains = Chains(
             heads=np.zeros((256, 2), np.int32),
@@ -127,16 +131,28 @@ class MerchantShares:
             mine = np.flatnonzero(zone_of == number)
             drop_chains(self.chains, mine[mine < len(self.chains.heads)])
 
-    def add(self, sales: SalesCuts, rows: I32, buckets: I64, zone_of: U8) -> None:
+    def add(self, sales: SalesCuts, names: CutNames, rows: I32, buckets: I64, zone_of: U8) -> None:
         """Add sales; ``rows``, ``buckets``, ``zone_of``: merchant's row, bucket and zone of each entry."""
         if not len(sales):
             return
-        self._reserve(int(rows.max()) + 1, 2 * len(sales))
+        channels = self.numbers.channels.numbers(names.channels)[sales.channel]
+        categories = self.numbers.categories.numbers(names.categories)[sales.category]
+        self._add(rows, (channels, categories), sales.orders, sales.gmv, buckets, zone_of)
+
+    def add_order(self, row: int, cut: int, values: I64, bucket: int, zone_of: U8) -> None:
+        """Add one paid order; ``values``: 1 x MEASURES."""
+        names = (np.array([cut >> 32], np.int16), np.array([cut >> 16 & 0xFFFF], np.int16))
+        rows = np.array([row], np.int32)
+        self._add(rows, names, values[:, ORDERS], values[:, GMV], np.array([bucket]), zone_of)
+
+    def _add(
+        self, rows: I32, names: tuple[I16, I16], orders: I64, gmv: I64, buckets: I64, zone_of: U8
+    ) -> None:
+        self._reserve(int(rows.max()) + 1, 2 * len(rows))
         inside = (buckets * FINEST_BUCKET_MS >= self.days.start_ms[zone_of]).astype(np.uint8)
-        channel = self.names[0].numbers(sales.channels)[sales.channel]
-        category = self.names[1].numbers(sales.categories)[sales.category]
-        for dimension, names in enumerate((channel, category)):
-            add_sales(self.chains, rows, dimension, names, sales.orders, sales.gmv, inside)
+        orders, gmv = np.ascontiguousarray(orders), np.ascontiguousarray(gmv)
+        for dimension, numbers in enumerate(names):
+            add_sales(self.chains, rows, dimension, numbers, orders, gmv, inside)
 
     def _reserve(self, rows: int, entries: int) -> None:
         c = self.chains
@@ -154,7 +170,8 @@ class MerchantShares:
     def of(self, row: int, dimension: int) -> dict[str, tuple[int, int]]:
         """One merchant's orders and gmv by value, for tests and tools."""
         found = {}
-        names, c = self.names[dimension].names, self.chains
+        names = (self.numbers.channels, self.numbers.categories)[dimension].names
+        c = self.chains
         at = int(c.heads[row, dimension]) - 1 if row < len(c.heads) else -1
         while at >= 0:
             found[names[int(c.name[at])]] = (int(c.orders[at]), int(c.gmv[at]))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from operators.bytes_kernels import Interner, stable_hash
 from operators.decode import ACCEPTED, Decoded, OrderDecoder, RejectedError, raw_batch, read_order
 from operators.dimensions import NAMES_HELD, OTHER_NAME, Dimensions, tier_of
-from operators.scan import STATUSES
+from operators.order_scan import STATUSES, OrderColumns
 from schemas.events import FUTURE_TOLERANCE_MS, MAX_AMOUNT_FEN, MAX_ID_BYTES, MAX_QUANTITY
 from schemas.rollups import OTHER, UNKNOWN
 from tests.operators.night import DAY_START_MS, encoded, order
@@ -21,7 +21,7 @@ from tests.operators.night import DAY_START_MS, encoded, order
 
 def decode(
     *values: bytes | None, stamp_ms: int = DAY_START_MS, dimensions: Dimensions | None = None
-) -> tuple[Decoded, Interner]:
+) -> tuple[Decoded[OrderColumns], Interner]:
     merchants = Interner(2, 8)
     decoder = OrderDecoder(merchants, dimensions)
     return decoder.decode(raw_batch("orders", 3, 100, list(values), stamp_ms)), merchants
@@ -212,7 +212,7 @@ def test_scanner_and_full_decoder_agree_on_every_line(lines: list[bytes]) -> Non
             assert dimensions.channels.texts[channel] == shown_name(expected.channel)
             assert dimensions.categories.texts[category] == shown_name(expected.category)
             assert int(columns.event_time_ms[row]) == expected.event_time_ms
-            assert int(columns.order_key[row]) == stable_hash(expected.order_id, status + 1)
+            assert int(columns.key[row]) == stable_hash(expected.order_id, status + 1)
 
 
 def test_a_million_distinct_channels_take_no_more_room_than_a_thousand() -> None:

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import operators.state_files as state_files
 from operators.batches import Standing
 from operators.delta import ShardBaselines, ShardDelta
-from operators.shard import Shard
+from operators.shard import STATE_LAYOUT, Shard
 from operators.shard_store import ShardRef, ShardStore, merge_deltas
 from operators.state_files import RebaseTurns
 from operators.tally import shard_of_merchant
@@ -33,7 +34,9 @@ def deltas_of(seed: int, batches: int, partitions: int = 3) -> list[ShardDelta]:
     room = WarRoom(rules(partitions, sale_opens_ms=None))
     sent: list[ShardDelta] = []
     shard = shard_of_merchant("m1")
-    room.deliver = lambda inputs: sent.extend(d for _, d in inputs if d.shard == shard)  # type: ignore[method-assign]
+    room.deliver = lambda output: sent.extend(  # type: ignore[method-assign]
+        d for _, d in output.to_shards if d.shard == shard
+    )
     now = DAY_START_MS
     for number in range(batches):
         now += rng.randrange(HOUR_MS // 4)
@@ -153,8 +156,8 @@ def test_a_file_that_was_cut_is_refused_with_its_name(tmp_path: Path) -> None:
 def test_state_of_another_layout_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shard = Shard(1, rules())
     block = shard.dump()
-    monkeypatch.setattr("operators.shard.STATE_LAYOUT", 2)
-    with pytest.raises(ValueError, match="state has layout 1; this version reads layout 2"):
+    monkeypatch.setattr("operators.shard.STATE_LAYOUT", 99)
+    with pytest.raises(ValueError, match=f"state has layout {STATE_LAYOUT}; this version reads layout 99"):
         Shard.load(block, rules())
 
 
