@@ -26,6 +26,7 @@ from operators.shards import SHARDS
 from operators.tally import shard_of_merchant
 from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
+from schemas.events import PLATFORM_SOURCES, PRIVATE_SOURCES
 from schemas.windows import (
     DAY_MS,
     HOUR_MS,
@@ -257,13 +258,22 @@ def recomputed(
                 inside = current - sliding.buckets < at // sliding.bucket_ms <= current
             if not inside:
                 continue
-            if event["status"] == "paid":
-                fields[f"orders:{window}"] += 1
-                fields[f"units:{window}"] += event["quantity"]
-                fields[f"gmv:{window}"] += event["amount"]
-            elif event["status"] in ("refunded", "cancelled"):
-                fields[f"refunds:{window}"] += event["amount"]
+            for measure, amount in added_by(event).items():
+                fields[f"{measure}:{window}"] += amount
     return result
+
+
+def added_by(event: dict[str, Any]) -> dict[str, int]:
+    """What one event adds to the measures; a join, if it is the first of its visitor."""
+    if "action" in event:
+        if event["action"] != "view":
+            return {{"cart": "carts", "favorite": "favorites", "join": "new_members"}[event["action"]]: 1}
+        whose = {**dict.fromkeys(PLATFORM_SOURCES, "platform"), **dict.fromkeys(PRIVATE_SOURCES, "private")}
+        by_source = whose.get(event.get("source") or "")
+        return {"views": 1} | ({f"{by_source}_views": 1} if by_source else {})
+    if event["status"] == "paid":
+        return {"orders": 1, "units": event["quantity"], "gmv": event["amount"]}
+    return {"refunds": event["amount"]} if event["status"] in ("refunded", "cancelled") else {}
 
 
 def recomputed_peaks(events: Iterable[dict[str, Any]], closed_upto_ms: int) -> dict[str, tuple[int, int]]:

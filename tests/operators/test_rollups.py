@@ -1,9 +1,8 @@
-"""Roll-ups: exact by channel, category and city tier, whatever the interleaving; bounded; whole after a kill."""
+"""Roll-ups: exact by channel, category and city tier in any interleaving; bounded; whole after a kill."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -177,7 +176,7 @@ def test_values_beyond_the_first_two_hundred_are_other_and_counted() -> None:
 
 def test_a_million_distinct_channels_hold_no_more_rows_than_two_hundred() -> None:
     rollups = Rollups(RollupRules(("orders/0",), LATENESS_MS, "Asia/Shanghai", None))
-    size = 100_000
+    size = 5_000
     for first in range(0, 1_000_000, size):
         names = [(CHANNEL, f"c{n}") for n in range(first, first + size)]
         ones = np.ones(size, np.int64)
@@ -201,9 +200,8 @@ def deltas_of(seed: int) -> list[RollupDelta]:
     """What the roll-ups are sent in a night of two days."""
     orders, clicks = seeded_night(seed, 200, 2 * DAY_MS)
     sent: list[RollupDelta] = []
-    take: Callable[[Rollups, RollupDelta], None] = Rollups.take
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Rollups, "take", lambda self, delta: (sent.append(delta), take(self, delta))[1])
+        patch.setattr(Rollups, "take", lambda _, delta: sent.append(delta))
         run(orders, clicks, seed, 20)
     return sent
 
