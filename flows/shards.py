@@ -10,11 +10,11 @@ from operators.kafka_connection import KafkaConnection
 from operators.kafka_topic import wait_for_partitions
 from operators.metrics import Metrics
 from operators.process_clock import ProcessClock
-from operators.redis_sink import BOARD_PART, shard_part
+from operators.redis_sink import BOARD_PART, ROLLUPS_PART, shard_part
 from operators.shard import ShardRules
 from operators.shard_logic import ShardLogic
 from operators.shard_store import ShardRef, ShardStore
-from operators.shards import BOARD_KEY, SHARD_KEYS, route_hash
+from operators.shards import BOARD_KEY, ROLLUPS_KEY, SHARD_KEYS, route_hash
 from operators.state_files import RebaseTurns
 
 
@@ -27,8 +27,9 @@ class Place:
 
     @property
     def part_of(self) -> dict[str, str]:
-        """Key of every shard, and of the board, to its partition of the Redis sink."""
-        return {key: shard_part(shard) for shard, key in enumerate(SHARD_KEYS)} | {BOARD_KEY: BOARD_PART}
+        """Key of every shard, of the board and of the roll-ups to its partition of the Redis sink."""
+        parts = {key: shard_part(shard) for shard, key in enumerate(SHARD_KEYS)}
+        return parts | {BOARD_KEY: BOARD_PART, ROLLUPS_KEY: ROLLUPS_PART}
 
     @property
     def local_parts(self) -> list[str]:

@@ -16,8 +16,9 @@ from bytewax.dataflow import Dataflow
 from flows.dead_letters import send_dead_letters
 from flows.lanes import BaselineLanes, EventLanes
 from flows.options import WarRoomOptions
+from flows.rollups import RollupKeeper, roll_up
 from flows.shards import Place, Shards, partitions_of
-from operators.batches import BoardRows, LaneOutput, MerchantRows, ShardSummary
+from operators.batches import LaneOutput, ShardSummary
 from operators.delta import ShardBaselines, ShardDelta
 from operators.kafka_connection import KafkaConnection
 from operators.kafka_partition import ReadOptions, StatsListener
@@ -25,7 +26,7 @@ from operators.kafka_source import KafkaSource, LaneFactory
 from operators.metrics import Metrics
 from operators.process_clock import ProcessClock
 from operators.redis_publisher import RedisPublisher
-from operators.redis_sink import RedisSink
+from operators.redis_sink import RedisSink, Result
 from operators.shard_logic import BoardLogic, ShardOutput
 from operators.shards import BOARD_KEY
 
@@ -58,9 +59,10 @@ def build(options: WarRoomOptions, process: Process) -> Dataflow:
     publish_seconds = options.redis.publish_interval_ms / 1000
     topics = [kafka.orders, *([kafka.clicks] if kafka.clicks else [])]
     lanes = EventLanes(engine, clock, metrics, process.run_name)
+    sources = tuple(source for topic in topics for source in partitions_of(connection, topic, clock))
     shards = Shards(
         engine,
-        tuple(source for topic in topics for source in partitions_of(connection, topic, clock)),
+        sources,
         clock,
         metrics,
         publisher.needs_everything,
@@ -123,8 +125,12 @@ def build(options: WarRoomOptions, process: Process) -> Dataflow:
     )  # ("board", BoardRows)
     board = op.inspect("count_board", board, lambda _, item: metrics.board(item[1]))
 
+    # Cuts through all merchants, by channel, category and city tier, come together under another.
+    keeper = RollupKeeper(engine, sources, publisher, publish_seconds, process.run_name)
+    rollups = roll_up(counted, told, keeper, metrics)  # ("rollups", RollupRows)
+
     rows = op.filter_map("rows", told, _rows)  # (shard, MerchantRows)
-    results = op.merge("results", rows, board)
+    results = op.merge("results", rows, board, rollups)
     op.output("redis", results, RedisSink(publisher, process.place.part_of, process.place.local_parts))
 
     # What could not be used, from wherever it was found.
@@ -145,6 +151,6 @@ def _summary(item: tuple[str, ShardOutput]) -> tuple[str, ShardSummary] | None:
     return None if summary is None else (BOARD_KEY, summary)
 
 
-def _rows(item: tuple[str, ShardOutput]) -> tuple[str, MerchantRows | BoardRows] | None:
+def _rows(item: tuple[str, ShardOutput]) -> tuple[str, Result] | None:
     key, output = item
     return None if output.rows is None else (key, output.rows)

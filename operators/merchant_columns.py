@@ -14,9 +14,7 @@ from schemas.windows import MEASURES, WINDOWS
 CLOSED = ("gmv:1h", "gmv:day", "gmv:sale", "orders:day", "orders:sale")
 """Sums over closed buckets, in the order in which ``closed`` holds them."""
 GMV_1H, GMV_DAY, GMV_SALE, ORDERS_DAY, ORDERS_SALE = range(len(CLOSED))
-SHARES_CHANGED = 1 << len(WINDOWS)
-"""Bit of ``changed``: sales by channel or category."""
-ALL_CHANGED = (1 << len(WINDOWS)) - 1 | SHARES_CHANGED
+ALL_CHANGED = (1 << len(WINDOWS)) - 1
 NO_TIME_MS = -1
 NO_BASELINE = -1
 
@@ -31,10 +29,11 @@ class MerchantColumns:
     peak_at_ms: I64  # exclusive end of that hour
     newest_ms: I64
     arrived_ms: I64
-    changed: U8  # a bit a window and ``SHARES_CHANGED``, since the row was last handed out
+    changed: U8  # a bit a window, since the row was last handed out
     urgent: npt.NDArray[np.bool_]  # an event came, since the row was last handed out
     zone: U8  # number of the time zone in the shard's list
     baseline: I32  # row of the baseline, NO_BASELINE
+    shares_changed: npt.NDArray[np.bool_]  # sales by channel or category, since it was last handed out
     scratch: I32  # zeros, for merging
     watched: npt.NDArray[np.bool_]  # has a series
 
@@ -52,6 +51,7 @@ class MerchantColumns:
             urgent=np.zeros(rows, np.bool_),
             zone=np.zeros(rows, np.uint8),
             baseline=np.full(rows, NO_BASELINE, np.int32),
+            shares_changed=np.zeros(rows, np.bool_),
             scratch=np.zeros(rows, np.int32),
             watched=np.zeros(rows, np.bool_),
         )

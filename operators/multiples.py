@@ -29,8 +29,10 @@ class Baselines:
     def __init__(self) -> None:
         self.gmv: F64 = np.full(64, ABSENT)  # fen a day
         self.orders: F64 = np.full(64, ABSENT)  # a day
+        self.new_members: F64 = np.full(64, ABSENT)  # a day
         self.passed: F64 = np.zeros((64, HOURS + 1))  # share of the day's sales before each hour
         self.names: list[str] = []
+        self.categories: list[str | None] = []
         self._free: list[int] = []
 
     def put(self, baseline: Baseline, row: int = NO_BASELINE) -> int:
@@ -39,11 +41,14 @@ class Baselines:
             row = self._free.pop() if self._free else len(self.names)
         if row == len(self.names):
             self.names.append("")
+            self.categories.append(None)
             self._reserve(row + 1)
         self.gmv[row] = baseline.daily.get("gmv", ABSENT)
         self.orders[row] = baseline.daily.get("orders", ABSENT)
+        self.new_members[row] = baseline.daily.get("new_members", ABSENT)
         self.passed[row, 1:] = np.cumsum(baseline.hourly_share)
         self.names[row] = baseline.name
+        self.categories[row] = baseline.category
         return row
 
     def _reserve(self, rows: int) -> None:
@@ -53,13 +58,15 @@ class Baselines:
         size = max(rows, 2 * have)
         self.gmv = np.append(self.gmv, np.full(size - have, ABSENT))
         self.orders = np.append(self.orders, np.full(size - have, ABSENT))
+        self.new_members = np.append(self.new_members, np.full(size - have, ABSENT))
         self.passed = np.concatenate([self.passed, np.zeros((size - have, HOURS + 1))])
 
     def remove(self, row: int) -> None:
         """Forget a baseline."""
-        self.gmv[row] = self.orders[row] = ABSENT
+        self.gmv[row] = self.orders[row] = self.new_members[row] = ABSENT
         self.passed[row] = 0
         self.names[row] = ""
+        self.categories[row] = None
         self._free.append(row)
 
     def sold_between(self, rows: Rows, start_ms: int, end_ms: int, timezone: str) -> F64:

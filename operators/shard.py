@@ -27,7 +27,7 @@ from operators.cut_names import CutNumbers
 from operators.delta import ShardBaselines, ShardDelta, Suspect
 from operators.event_clock import EventClock
 from operators.joins import JoinMemory
-from operators.merchant_columns import ALL_CHANGED, NO_BASELINE, SHARES_CHANGED, MerchantColumns
+from operators.merchant_columns import ALL_CHANGED, NO_BASELINE, MerchantColumns
 from operators.multiples import Baselines, known_zone
 from operators.rollup_share import RollupShare
 from operators.shard_results import results_of, summary_of
@@ -77,6 +77,8 @@ class Shard:
         self.cut_numbers = CutNumbers(NAMES_HELD)
         self.shares = MerchantShares(self.zones, self.cut_numbers)
         self.for_rollups = RollupShare(self.cut_numbers)
+        self.baselines_at = 0
+        """Rises with every change of baselines."""
         self.late = 0
         self._packed_ms = 0
 
@@ -88,7 +90,8 @@ class Shard:
             self.touch()  # what merchants without sales are compared with is known only now
         merchants = len(self.merchants)
         self.windows.advance(self.clock.newest_ms, merchants)
-        self.shares.advance(self.clock.newest_ms, self.columns.zone[:merchants])
+        begun = self.shares.advance(self.clock.newest_ms, self.columns.zone[:merchants])
+        self.columns.shares_changed[begun] = True
         late = self._take_suspects(delta.suspects)
         if len(delta):
             late += self._take_rows(delta)
@@ -136,7 +139,7 @@ class Shard:
             sales = sales.pick(mine, (np.cumsum(kept) - 1).astype(np.int32)[sales.row[mine]])
         mine_rows = rows[sales.row]
         self.shares.add(sales, delta.names, mine_rows, buckets[sales.row], self.columns.zone[mine_rows])
-        self.columns.changed[mine_rows] |= SHARES_CHANGED
+        self.columns.shares_changed[mine_rows] = True
 
     def _add(self, rows: I32, buckets: I64, values: I64, newest_ms: I64, arrived_ms: I64) -> None:
         self.windows.add(rows, buckets, values)
@@ -210,7 +213,7 @@ class Shard:
         self.for_rollups.add_event(cut, int(bucket[0]), values)
         if values[0, ORDERS]:
             self.shares.add_order(int(row[0]), cut, values, int(bucket[0]), self.columns.zone[row])
-            self.columns.changed[row] |= SHARES_CHANGED
+            self.columns.shares_changed[row] = True
 
     def _columns_of(self, suspect: Suspect) -> tuple[I32, I64, I64]:
         row = self.row_of(suspect.merchant_id)
@@ -247,6 +250,7 @@ class Shard:
                 self.baselines.remove(held)
                 self.columns.baseline[row] = NO_BASELINE
             self.columns.changed[row] = ALL_CHANGED
+        self.baselines_at += 1
 
     def _zone_number(self, baseline: Baseline) -> int:
         name = baseline.timezone or self.rules.timezone
@@ -269,6 +273,7 @@ class Shard:
         result = results_of(self, rows)
         result.series = points
         columns.changed[rows] = 0
+        columns.shares_changed[rows] = False
         columns.urgent[rows] = False
         columns.arrived_ms[rows] = -1
         return result
@@ -285,6 +290,7 @@ class Shard:
 
     def touch(self) -> None:
         """Have all merchants handed out again: what was written of them is lost or unknown."""
+        self.columns.shares_changed[: len(self.merchants)] = True
         self.columns.changed[: len(self.merchants)] = ALL_CHANGED
 
     def refresh(self, start: int, stop: int) -> None:

@@ -14,9 +14,11 @@ from bytewax.operators import StatefulBatchLogic
 
 from operators.batches import NO_EVENT_MS, BoardRows, MerchantRows, ShardSummary
 from operators.board import Board
+from operators.category_days import CategoryDays, category_days
 from operators.delta import ShardBaselines, ShardDelta
 from operators.metrics import Metrics
 from operators.process_clock import ProcessClock
+from operators.rollup_delta import RollupDelta
 from operators.shard import Shard, ShardRules
 from operators.shard_store import ShardRef, ShardStore
 from schemas.dead_letters import DeadLetter
@@ -37,6 +39,8 @@ class ShardOutput:
     rows: MerchantRows | None = None
     summary: ShardSummary | None = None
     late: list[DeadLetter] = field(default_factory=list)
+    rollups: RollupDelta | None = None
+    category_days: CategoryDays | None = None
 
 
 class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, ShardRef | None]):
@@ -63,6 +67,7 @@ class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, Sh
         self._next_summary = 0.0
         self._refreshed = 0
         self._forgotten = 0
+        self._baselines_told = -1
         self._last_refresh = time.monotonic()
         self._last_snapshot: float | None = None
         self._store: ShardStore | None = None
@@ -89,9 +94,11 @@ class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, Sh
                 self._take_baselines(value)
             else:
                 self._take(value, output)
+        if self._shard_held is not None:
+            output.rollups = self._shard_held.for_rollups.take()
         self._hand_on(output, last=False)
         told = output.late or output.rows is not None or output.summary is not None
-        return ([output] if told else []), StatefulBatchLogic.RETAIN
+        return ([output] if told or output.rollups is not None else []), StatefulBatchLogic.RETAIN
 
     def _take(self, delta: ShardDelta, output: ShardOutput) -> None:
         shard = self._shard_of(delta.shard)
@@ -127,6 +134,11 @@ class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, Sh
             output.summary = shard.summary()
             self._metrics.shard(output.summary)
             self._tell_forgotten(output.summary)
+            if self._baselines_told != shard.baselines_at:
+                self._baselines_told = shard.baselines_at
+                output.category_days = category_days(
+                    shard.number, shard.columns, shard.baselines, shard.zones
+                )
             if output.summary.minutes:
                 self._minutes_upto_ms = output.summary.minutes[-1].minute_ms + MINUTE_MS
             cost = time.monotonic() - now
@@ -157,6 +169,8 @@ class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, Sh
     def on_eof(self) -> tuple[list[ShardOutput], bool]:
         """The end of the input, or of this run: hand on everything that is not handed on."""
         output = ShardOutput()
+        if self._shard_held is not None:
+            output.rollups = self._shard_held.for_rollups.take()
         self._hand_on(output, last=True)
         return [output], StatefulBatchLogic.RETAIN
 

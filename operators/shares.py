@@ -25,6 +25,9 @@ NAMES_HELD: Final = 4_000
 """Names of a dimension that a shard tells apart."""
 
 
+_NOBODY: Final = np.zeros(0, np.int64)
+
+
 class Chains(NamedTuple):
     """Sums as linked lists: ``heads[row, dimension]`` is the first entry plus 1, ``after`` the next one's."""
 
@@ -123,13 +126,18 @@ class MerchantShares:
             counts=np.zeros(2, np.int64),
         )
 
-    def advance(self, newest_ms: int, zone_of: U8) -> None:
-        """Move on to a newer newest event; ``zone_of``: every merchant's zone. Days that end are dropped."""
-        if newest_ms < 0:
-            return
-        for number in self.days.move_to(newest_ms):
-            mine = np.flatnonzero(zone_of == number)
-            drop_chains(self.chains, mine[mine < len(self.chains.heads)])
+    def advance(self, newest_ms: int, zone_of: U8) -> I64:
+        """Move on to a newer newest event; ``zone_of``: every merchant's zone.
+
+        Days that end are dropped; the merchants that had sold in them.
+        """
+        ended = self.days.move_to(newest_ms) if newest_ms >= 0 else []
+        if not ended:
+            return _NOBODY
+        known = min(len(zone_of), len(self.chains.heads))
+        mine = np.flatnonzero(np.isin(zone_of[:known], ended) & self.chains.heads[:known].any(axis=1))
+        drop_chains(self.chains, mine)
+        return mine
 
     def add(self, sales: SalesCuts, names: CutNames, rows: I32, buckets: I64, zone_of: U8) -> None:
         """Add sales; ``rows``, ``buckets``, ``zone_of``: merchant's row, bucket and zone of each entry."""

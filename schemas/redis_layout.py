@@ -57,6 +57,11 @@ def shard_progress(prefix: str, shard: int) -> str:
     return f"{prefix}progress:{shard:02d}"
 
 
+def rollup_progress(prefix: str) -> str:
+    """Hash: ``topic/partition`` to the next offset whose events may show in the roll-ups."""
+    return f"{prefix}progress:rollups"
+
+
 def alerts(prefix: str) -> str:
     """Stream, capped: every alert once."""
     return f"{prefix}alerts"
