@@ -125,6 +125,10 @@ class SeriesPoint:
     values: list[int]  # schemas.redis_layout.SERIES_FIELDS
 
 
+Shares = tuple[bytes | None, bytes | None]
+"""Channels and categories of a merchant's day as JSON arrays, None where it has none."""
+
+
 @dataclass(slots=True)
 class MerchantRows:
     """Merchants of one shard whose results changed: absolute values, to be written as they are.
@@ -147,6 +151,7 @@ class MerchantRows:
     event_time_ms: I64  # n, newest of the merchant
     baseline_gmv: F64  # n, fen a day, NaN = absent
     baseline_orders: F64  # n, a day, NaN = absent
+    shares: list[Shares | None] = field(default_factory=list)  # n, None where they did not change
     series: list[SeriesPoint] = field(default_factory=list)
     arrived_ms: I64 | None = None  # n, Kafka timestamp of the newest record of the merchant, -1 unknown
 

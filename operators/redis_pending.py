@@ -73,6 +73,7 @@ class PendingMerchants:
         while len(self._free) < len(rows):
             self._grow()
         columns, slot_of, free = self._columns, self._slot_of, self._free
+        shares = rows.shares
         slots = np.empty(len(rows), np.int64)
         for i, (merchant_id, name) in enumerate(zip(rows.merchant_ids, rows.names, strict=True)):
             slot = slot_of.get(merchant_id)
@@ -80,6 +81,8 @@ class PendingMerchants:
                 slot_of[merchant_id] = slot = free.pop()
                 columns.merchant_ids[slot] = merchant_id
             columns.names[slot] = name
+            if shares:
+                columns.shares[slot] = shares[i] or columns.shares[slot]
             slots[i] = slot
         return slots
 
@@ -91,6 +94,7 @@ class PendingMerchants:
             setattr(self._columns, name, both)
         self._columns.merchant_ids += more.merchant_ids
         self._columns.names += more.names
+        self._columns.shares += more.shares
         self._state = np.concatenate((self._state, np.zeros(size, np.uint8)))
         self._free += range(size, 2 * size)
 
@@ -139,7 +143,10 @@ class PendingMerchants:
                 return None
             slots = publish_order(self._columns, best_rows(self._columns, candidates, limit))
             self._state[slots] = TAKEN
-            return Taken(slots, self._columns.pick(slots))
+            taken = Taken(slots, self._columns.pick(slots))
+            for slot in slots.tolist():
+                self._columns.shares[slot] = None
+            return taken
 
     def written(self, taken: Taken) -> None:
         """The rows stand in Redis; a merchant that has been offered since waits on."""
@@ -158,6 +165,9 @@ class PendingMerchants:
         rows = taken.rows
         with self._lock:
             self._add(taken.slots, rows.changed, rows.urgent, rows.since_s, rows.arrived_ms)
+            for slot, share in zip(taken.slots.tolist(), rows.shares, strict=True):
+                if self._columns.shares[slot] is None:
+                    self._columns.shares[slot] = share
 
     def mark_complete(self) -> None:
         """Have every window of every waiting merchant written: Redis holds nothing of them."""
@@ -185,6 +195,7 @@ def _empty_columns(size: int) -> PendingRows:
     return PendingRows(
         merchant_ids=[""] * size,
         names=[None] * size,
+        shares=[None] * size,
         shard=np.zeros(size, np.int64),
         since_s=np.full(size, np.inf),
         changed=np.zeros(size, np.uint8),

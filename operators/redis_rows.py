@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from operators.batches import F64, I64, U8
+from operators.batches import F64, I64, U8, Shares
 from schemas.windows import GMV, MULTIPLES, WINDOWS
 
 ALL_WINDOWS: Final = 0xFF
@@ -24,6 +24,7 @@ class PendingRows:
 
     merchant_ids: list[str]  # n
     names: list[str | None]  # n
+    shares: list[Shares | None]  # n, None: nothing to write
     shard: I64  # n
     since_s: F64  # n, monotonic seconds of the oldest offer that is not written
     changed: U8  # n
@@ -46,10 +47,11 @@ class PendingRows:
     def pick(self, rows: I64) -> PendingRows:
         """The given rows, in the given order."""
         picked = rows.tolist()
-        ids, names = self.merchant_ids, self.names
+        ids, names, shares = self.merchant_ids, self.names, self.shares
         return PendingRows(
             [ids[i] for i in picked],
             [names[i] for i in picked],
+            [shares[i] for i in picked],
             **{name: getattr(self, name)[rows] for name in ARRAYS},
         )
 
@@ -58,11 +60,14 @@ class PendingRows:
         return PendingRows(
             self.merchant_ids[start:stop],
             self.names[start:stop],
+            self.shares[start:stop],
             **{name: getattr(self, name)[start:stop] for name in ARRAYS},
         )
 
 
-ARRAYS: Final = tuple(f.name for f in fields(PendingRows) if f.name not in ("merchant_ids", "names"))
+ARRAYS: Final = tuple(
+    f.name for f in fields(PendingRows) if f.name not in ("merchant_ids", "names", "shares")
+)
 """Names of the columns that are arrays."""
 
 

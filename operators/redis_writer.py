@@ -20,6 +20,27 @@ ROWS_PER_WRITE = 256
 """Merchants in a transaction; it keeps the server busy for about 6 ms, during which nobody else is served."""
 
 
+def share_commands(chunk: PendingRows, prefix: str) -> list[bytes]:
+    """Channels and categories of the merchants of which they changed."""
+    commands = []
+    for merchant_id, shares in zip(chunk.merchant_ids, chunk.shares, strict=True):
+        if shares is None:
+            continue
+        key = redis_layout.merchant(prefix, merchant_id).encode("utf-8", "surrogatepass")
+        told = [
+            part for name, text in zip(_SHARE_FIELDS, shares, strict=True) if text for part in (name, text)
+        ]
+        gone = [name for name, text in zip(_SHARE_FIELDS, shares, strict=True) if not text]
+        if told:
+            commands.append(command(b"HSET", key, *told))
+        if gone:
+            commands.append(command(b"HDEL", key, *gone))
+    return commands
+
+
+_SHARE_FIELDS = (redis_layout.CHANNELS_DAY.encode(), redis_layout.CATEGORIES_DAY.encode())
+
+
 class MerchantWriter:
     """Writes merchants' hashes and their shards' progress."""
 
@@ -73,6 +94,7 @@ class MerchantWriter:
                 key = redis_layout.shard_progress(self._prefix, shard).encode()
                 commands += [command(b"DEL", key), command(b"HSET", key, *pairs)]
         commands += self._absent.removals(chunk, absent, self._prefix)
+        commands += share_commands(chunk, self._prefix)
         return Bulk(commands, body, len(chunk)), absent
 
     def _finish(self, chunk: Taken, absent: I64, pending: PendingMerchants) -> int:

@@ -31,6 +31,7 @@ from operators.merchant_columns import ALL_CHANGED, NO_BASELINE, MerchantColumns
 from operators.multiples import Baselines, known_zone
 from operators.rollup_share import RollupShare
 from operators.shard_results import results_of, summary_of
+from operators.share_texts import ShareTexts
 from operators.shares import NAMES_HELD, MerchantShares
 from operators.windows import Windows
 from schemas.baselines import Baseline
@@ -76,6 +77,7 @@ class Shard:
         self.joins = JoinMemory(rules.joins_bytes)
         self.cut_numbers = CutNumbers(NAMES_HELD)
         self.shares = MerchantShares(self.zones, self.cut_numbers)
+        self.share_texts = ShareTexts(self.shares)
         self.for_rollups = RollupShare(self.cut_numbers)
         self.baselines_at = 0
         """Rises with every change of baselines."""
@@ -350,6 +352,7 @@ class Shard:
         for slot, value in state.items():
             setattr(shard, slot, value)
         shard.for_rollups = RollupShare(shard.cut_numbers)
+        shard.share_texts = ShareTexts(shard.shares)
         shard.clock.resume(rules.sources, rules.lateness_ms)
         shard.joins.limit_bytes = rules.joins_bytes
         return shard

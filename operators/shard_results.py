@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from operators.batches import F64, MULTIPLE_BOUNDS, MerchantRows, ShardSummary
+from operators.batches import F64, MULTIPLE_BOUNDS, MerchantRows, ShardSummary, Shares
 from operators.leaders import candidates_of
 from operators.merchant_columns import NO_BASELINE
 from operators.multiples import Rows, multiples_of, peaks_of, ratio
-from schemas.windows import GMV, WINDOWS
+from schemas.windows import DAY, GMV, WINDOWS
 
 if TYPE_CHECKING:
     from operators.shard import Shard
 
 HOUR_WINDOW = WINDOWS.index("1h")
+DAY_WINDOW = WINDOWS.index(DAY)
 
 
 def results_of(shard: Shard, rows: Rows) -> MerchantRows:
@@ -42,7 +43,19 @@ def results_of(shard: Shard, rows: Rows) -> MerchantRows:
         baseline_gmv=np.where(having, shard.baselines.gmv[base], np.nan),
         baseline_orders=np.where(having, shard.baselines.orders[base], np.nan),
         arrived_ms=columns.arrived_ms[rows],
+        shares=_shares_of(shard, rows),
     )
+
+
+def _shares_of(shard: Shard, rows: Rows) -> list[Shares | None]:
+    """By row, channels and categories of the day, if they changed."""
+    changed = np.flatnonzero(shard.columns.shares_changed[rows])
+    mine = rows[changed].astype(np.int64)
+    shares: list[Shares | None] = [None] * len(rows)
+    texts = shard.share_texts.of(mine, shard.columns.sums[mine, DAY_WINDOW, GMV])
+    for i, text in zip(changed.tolist(), texts, strict=True):
+        shares[i] = text
+    return shares
 
 
 def summary_of(shard: Shard) -> ShardSummary:

@@ -18,6 +18,9 @@ PEAK_AT: Final = "peak_sales_multiple_at:1h"
 """The exclusive end, in ms, of the closed hour with the greatest gmv."""
 PEAK_SAME_PERIOD: Final = "same_period_multiple_at_peak:1h"
 """That hour's gmv over what the baseline sold in the same hour of its day."""
+CHANNELS_DAY: Final = "channels:day"
+CATEGORIES_DAY: Final = "categories:day"
+"""JSON arrays of [value, orders, gmv in fen, share of the day's gmv or null], the greatest gmv first."""
 MULTIPLE_DECIMALS: Final = 6
 """Multiples are written as decimal numbers rounded to this many places."""
 
