@@ -1,8 +1,8 @@
 """Multiples: how a merchant's windows compare with its ordinary day.
 
-``sales_multiple[w]`` = gmv[w] / the baseline's daily gmv; ``orders_multiple`` likewise;
-``same_period_multiple[w]`` = gmv[w] / what the baseline sold in the same stretch of clock time, its daily gmv
-spread over the day by ``hourly_share``, evenly within an hour. No baseline, or a zero one: the
+``sales_multiple[w]`` = gmv[w] / the baseline's daily gmv; ``orders_multiple`` and ``new_member_multiple``
+likewise; ``same_period_multiple[w]`` = gmv[w] / what the baseline sold in the same stretch of clock time, its
+daily gmv spread over the day by ``hourly_share``, evenly within an hour. No baseline, or a zero one: the
 multiple is absent (NaN in columns), never 0, infinite or guessed.
 """
 
@@ -17,7 +17,7 @@ from operators.batches import F64, I64
 from operators.calendar_days import clock_time, zone
 from operators.merchant_columns import NO_BASELINE, MerchantColumns
 from schemas.baselines import HOURS, Baseline
-from schemas.windows import GMV, HOUR_MS, MULTIPLES, ORDERS, SLIDING, WINDOWS
+from schemas.windows import GMV, HOUR_MS, MULTIPLES, NEW_MEMBERS, ORDERS, SLIDING, WINDOWS
 
 Rows = npt.NDArray[np.integer]
 ABSENT = math.nan
@@ -69,6 +69,17 @@ class Baselines:
         self.categories[row] = None
         self._free.append(row)
 
+    def ordinary_hours(self, row: int) -> list[float]:
+        """What the baseline sells in each hour of the local clock, in fen; nothing where it has no gmv."""
+        if np.isnan(self.gmv[row]):
+            return []
+        hours: list[float] = (self.gmv[row] * np.diff(self.passed[row])).tolist()
+        return hours
+
+    def ordinary_total(self) -> F64:
+        """The same for all baselines together: 24 numbers."""
+        return np.asarray(np.nan_to_num(self.gmv) @ np.diff(self.passed, axis=1))
+
     def sold_between(self, rows: Rows, start_ms: int, end_ms: int, timezone: str) -> F64:
         """What each baseline sold in [start, end) by the clock of ``timezone``, in fen; NaN = unknown."""
         stretch = stretch_of(start_ms, end_ms, timezone)
@@ -84,7 +95,8 @@ class Baselines:
     @property
     def nbytes(self) -> int:
         """Bytes held, names at about 80 each."""
-        return self.gmv.nbytes + self.orders.nbytes + self.passed.nbytes + 80 * len(self.names)
+        daily = self.gmv.nbytes + self.orders.nbytes + self.new_members.nbytes
+        return daily + self.passed.nbytes + 80 * len(self.names)
 
 
 def stretch_of(start_ms: int, end_ms: int, timezone: str) -> tuple[int, int, float, int, float]:
@@ -135,6 +147,7 @@ def multiples_of(
     sums = columns.sums[mine]
     multiples[having, :, 0] = ratio(sums[:, :, GMV], baselines.gmv[base][:, None])
     multiples[having, :, 1] = ratio(sums[:, :, ORDERS], baselines.orders[base][:, None])
+    multiples[having, :, 3] = ratio(sums[:, :, NEW_MEMBERS], baselines.new_members[base][:, None])
     zone_of = columns.zone[mine]
     for number in np.unique(zone_of).tolist():
         here = np.flatnonzero(zone_of == number)

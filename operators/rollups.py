@@ -17,8 +17,9 @@ import msgspec
 import numpy as np
 
 from operators.batches import I32, I64, NO_EVENT_MS, Progress, Standing
+from operators.changes import ALL_CHANGED
 from operators.event_clock import EventClock
-from operators.merchant_columns import ALL_CHANGED, MerchantColumns
+from operators.merchant_columns import MerchantColumns
 from operators.rollup_delta import RollupDelta, Value
 from operators.windows import Windows
 from schemas.rollups import DIMENSIONS, OTHER, UNKNOWN, VALUES_SHOWN

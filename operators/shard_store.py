@@ -145,7 +145,7 @@ class ShardStore:
         shard.for_rollups.clear()
         shard.columns.watched[:] = False
         for merchant_id in ref.watched:
-            shard.columns.watched[shard.row_of(merchant_id)] = True
+            shard.watch(shard.row_of(merchant_id))
         shard.touch()
         return shard
 

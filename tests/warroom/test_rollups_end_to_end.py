@@ -87,7 +87,7 @@ class War:
         assert self.process.wait(PATIENCE_SECONDS) == 0, self.log.read_text()
 
 
-def shown(client: redis.Redis) -> dict[tuple[str, str], dict[str, str]]:
+def shown(client: redis.Redis) -> dict[Any, Any]:
     """Every roll-up in Redis but the total."""
     found = {}
     for key in client.scan_iter("warroom:rollup:*"):
