@@ -66,6 +66,7 @@ class Shards:
             top=engine.top,
             series_watch=engine.series_watch,
             series_merchants=-(-engine.series_merchants // len(SHARD_KEYS)),
+            low_stock_minutes=engine.low_stock_minutes,
             joins_bytes=engine.joins_memory_bytes // -(-len(SHARD_KEYS) // workers),
         )
         self._clock = clock

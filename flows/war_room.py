@@ -19,7 +19,6 @@ from flows.options import WarRoomOptions
 from flows.rollups import RollupKeeper, roll_up
 from flows.shards import Place, Shards, partitions_of
 from operators.batches import LaneOutput, ShardSummary
-from operators.delta import ShardBaselines, ShardDelta
 from operators.kafka_connection import KafkaConnection
 from operators.kafka_partition import ReadOptions, StatsListener
 from operators.kafka_source import KafkaSource, LaneFactory
@@ -27,7 +26,7 @@ from operators.metrics import Metrics
 from operators.process_clock import ProcessClock
 from operators.redis_publisher import RedisPublisher
 from operators.redis_sink import RedisSink, Result
-from operators.shard_logic import BoardLogic, ShardOutput
+from operators.shard_logic import BoardLogic, ShardInput, ShardOutput
 from operators.shards import BOARD_KEY
 
 
@@ -58,7 +57,7 @@ def build(options: WarRoomOptions, process: Process) -> Dataflow:
     )
     publish_seconds = options.redis.publish_interval_ms / 1000
     topics = [kafka.orders, *([kafka.clicks] if kafka.clicks else [])]
-    lanes = EventLanes(engine, clock, metrics, process.run_name)
+    lanes = EventLanes(engine, clock, metrics, process.run_name, all_items=bool(kafka.stock))
     sources = tuple(source for topic in topics for source in partitions_of(connection, topic, clock))
     shards = Shards(
         engine,
@@ -95,6 +94,10 @@ def build(options: WarRoomOptions, process: Process) -> Dataflow:
         clicks = op.input("clicks", flow, events(kafka.clicks, lanes.clicks))
         clicks = op.inspect("count_clicks", clicks, lambda _, output: lanes.count(kafka.clicks, output))
         read.append(clicks)
+    if kafka.stock:
+        stock = op.input("stock", flow, events(kafka.stock, lanes.stock))
+        stock = op.inspect("count_stock", stock, lambda _, output: lanes.count(kafka.stock, output))
+        read.append(stock)
     counted = op.merge("events", *read)
     deltas = op.flat_map("deltas", counted, _to_shards)  # (shard, ShardDelta)
 
@@ -142,7 +145,7 @@ def _lag(metrics: Metrics) -> StatsListener:
     return lambda topic, partition, messages, next_offset: metrics.lag(topic, partition, messages)
 
 
-def _to_shards(output: LaneOutput) -> list[tuple[str, ShardDelta | ShardBaselines]]:
+def _to_shards(output: LaneOutput) -> list[tuple[str, ShardInput]]:
     return output.to_shards
 
 

@@ -126,8 +126,8 @@ class SeriesPoint:
     values: list[int]  # schemas.redis_layout.SERIES_FIELDS
 
 
-Shares = tuple[bytes | None, bytes | None]
-"""Channels and categories of a merchant's day as JSON arrays, None where it has none."""
+Texts = dict[str, bytes | None]
+"""Fields of a merchant that are texts and have changed; None removes one."""
 
 
 @dataclass(slots=True)
@@ -156,7 +156,7 @@ class MerchantRows:
     baseline_orders: F64  # n, a day, NaN = absent
     baseline_new_members: F64  # n, a day, NaN = absent
     hundred_hours: F64  # n x 2, hours to 100 new members of the day and of the sale, NaN = not yet
-    shares: list[Shares | None] = field(default_factory=list)  # n, None where they did not change
+    texts: list[Texts | None] = field(default_factory=list)  # n, None where none has changed
     series: list[SeriesPoint] = field(default_factory=list)
     ordinary: dict[str, list[float] | None] = field(default_factory=dict)
     """Subject of a series -> the baseline's gmv in fen in each hour of the local clock; None removes it."""

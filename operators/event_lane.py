@@ -63,7 +63,7 @@ class EventLane(Generic[C]):
             decoded, self._suspect_before_ms(), self._progress(Standing.LIVE)
         )
         return LaneOutput(
-            to_shards=list(zip(SHARD_KEYS, deltas, strict=True)),
+            to_shards=[*zip(SHARD_KEYS, deltas, strict=True), *self._tally.stock(decoded)],
             to_rollups=[(ROLLUPS_KEY, rollups)],
             dead_letters=decoded.dead_letters,
             messages=len(raw),

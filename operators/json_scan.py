@@ -23,6 +23,8 @@ PERSON_SEED = 0
 
 QUOTE, COMMA, COLON, OPEN, CLOSE = 34, 44, 58, 123, 125
 """Bytes of JSON."""
+MINUS, NULL = 45, 110
+"""First bytes of a negative number and of null."""
 TEXT, WHOLE, TRUTH = 34, 48, 116
 """Kinds of an optional field's value, by the byte that it begins with."""
 

@@ -16,6 +16,8 @@ from operators.json_scan import (
     CLOSE,
     COMMA,
     LEFT,
+    MINUS,
+    NULL,
     OPEN,
     QUOTE,
     SCANNED,
@@ -39,11 +41,16 @@ from schemas.events import MAX_AMOUNT_FEN, MAX_EVENT_TIME_MS, MAX_ID_BYTES, MAX_
 PAID, REFUNDED, CANCELLED, CREATED = 0, 1, 2, 3
 STATUSES = ("paid", "refunded", "cancelled", "created")
 
+NO_ITEM, ITEM, ITEM_STOCK = 0, 1, 3
+"""Whether an order names its item, and what is left of it."""
+STOCK = 2
+
 REQUIRED = 0b111111  # order_id, merchant_id, member_id, amount, status, event_time
 
 _ORDER_ID, _MERCHANT, _MEMBER = word("order_id"), word("merchant_id"), word("member_id")
 _AMOUNT, _QUANTITY, _STATUS = word("amount"), word("quantity"), word("status")
 _EVENT_TIME, _ITEM_ID, _FIRST_ORDER = word("event_time"), word("item_id"), word("first_order")
+_STOCK_LEFT = word("stock_left")
 _PAID, _REFUNDED, _CANCELLED, _CREATED = word("paid"), word("refunded"), word("cancelled"), word("created")
 
 # The last eight bytes of the names that are longer than eight.
@@ -61,6 +68,7 @@ class OrderColumns(NamedTuple):
     channel: I16  # number of its name (``operators.dimensions``)
     category: I16
     tier: I16
+    stock: U8  # ``NO_ITEM``, ``ITEM`` or ``ITEM_STOCK``
     merchant: I32  # row of the worker's interner
     key: U64  # hash of order_id and status, never 0
     outcome: U8
@@ -80,6 +88,7 @@ class OrderColumns(NamedTuple):
             np.empty(rows, np.int16),
             np.empty(rows, np.int16),
             np.empty(rows, np.int16),
+            np.empty(rows, np.uint8),
             np.empty(rows, np.int32),
             np.empty(rows, np.uint64),
             np.empty(rows, np.uint8),
@@ -105,7 +114,7 @@ def _optional_kind(head: np.uint64, data: U8, p: int, length: int) -> int:
     """Kind of an optional contract field, 0 if the name is not one."""
     if length == 11 and head == _FIRST_ORDER and load_u64(data, p + 3) == load_u64(_FIRST_TAIL, 0):
         return TRUTH
-    return TEXT if length == 7 and head == _ITEM_ID else 0
+    return 0
 
 
 @compiled
@@ -130,6 +139,7 @@ def scan_order(
     order_at = order_length = merchant_at = merchant_length = 0
     channel_at = channel_length = category_at = category_length = 0
     tier = UNKNOWN_TIER
+    stock = NO_ITEM
     quantity = 1
     status = -1
     while True:
@@ -202,6 +212,21 @@ def scan_order(
             quantity = whole_number(data, at, p)
             if quantity < 1 or quantity > MAX_QUANTITY:
                 return LEFT
+        elif length == 7 and head == _ITEM_ID:
+            p = typed_end(data, at, TEXT)
+            if p < 0:
+                return LEFT
+            stock = (stock | ITEM) if load_u8(data, at) == TEXT else stock & ~ITEM
+        elif (
+            length == 10
+            and head == _STOCK_LEFT
+            and load_u8(data, name + 8) == 102
+            and load_u8(data, name + 9) == 116
+        ):
+            p = typed_end(data, at, WHOLE)
+            if p < 0 or load_u8(data, at) == MINUS or whole_number(data, at, p) > MAX_QUANTITY:
+                return LEFT
+            stock = (stock | STOCK) if load_u8(data, at) != NULL else stock & ~STOCK
         elif length == 7 and head == CHANNEL:
             p = typed_end(data, at, TEXT)
             if p < 0:
@@ -236,6 +261,7 @@ def scan_order(
     columns.channel[i] = name_number(names.channels, data, channel_at, channel_length)
     columns.category[i] = name_number(names.categories, data, category_at, category_length)
     columns.tier[i] = tier
+    columns.stock[i] = stock
     columns.merchant[i] = intern(
         table, data, merchant_at, merchant_length, hash_bytes(data, merchant_at, merchant_length, 0)
     )

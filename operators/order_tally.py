@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from operators.batches import I64, Progress
-from operators.bytes_kernels import compiled
+from operators.bytes_kernels import Interner, compiled
 from operators.cuts import NO_GROUP
 from operators.decode import Decoded
 from operators.delta import Suspect
-from operators.order_scan import CANCELLED, PAID, REFUNDED, OrderColumns
+from operators.dimensions import Dimensions
+from operators.order_scan import CANCELLED, ITEM, ITEM_STOCK, PAID, REFUNDED, OrderColumns
 from operators.rollup_delta import RollupDelta
 from operators.sales_cuts import SalesCuts
+from operators.shards import SHARDS
+from operators.stock_notes import notes_of_orders, stock_rows, to_shards
 from operators.tally import SUSPECT, Groups, Tally, group_of
 from schemas.windows import FINEST_BUCKET_MS, GMV, MEASURES, ORDERS, REFUNDS, UNITS
 
@@ -42,7 +47,23 @@ def group_orders(columns: OrderColumns, stamped_ms: I64, suspect_before_ms: int,
 
 
 class OrderTally(Tally[OrderColumns]):
-    """Adds up orders."""
+    """Adds up orders. ``all_items``: stock is told elsewhere, so every order that names an item matters."""
+
+    def __init__(
+        self,
+        merchants: Interner,
+        dimensions: Dimensions | None = None,
+        shards: int = SHARDS,
+        *,
+        all_items: bool = False,
+    ) -> None:
+        super().__init__(merchants, dimensions, shards)
+        self._least_stock = ITEM if all_items else ITEM_STOCK
+
+    def stock(self, decoded: Decoded[OrderColumns]) -> list[tuple[str, Any]]:
+        """What accepted orders say of items' stock, by shard key."""
+        rows = stock_rows(decoded.columns, self._least_stock)
+        return to_shards(notes_of_orders(decoded, rows)) if len(rows) else []
 
     def _add_up(self, decoded: Decoded[OrderColumns], suspect_before_ms: int) -> int:
         stamped_ms = decoded.raw.timestamps_ms[decoded.lines[:, 0]]

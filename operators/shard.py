@@ -22,7 +22,7 @@ from operators.batches import (
 )
 from operators.bytes_kernels import Interner, intern_packed
 from operators.calendar_days import day_bounds_ms
-from operators.changes import ALL_CHANGED
+from operators.changes import ALL_CHANGED, TEXTS_CHANGED
 from operators.closing import Closing
 from operators.cut_names import CutNumbers
 from operators.delta import ShardBaselines, ShardDelta, Suspect
@@ -32,9 +32,11 @@ from operators.leaders import BoardRules
 from operators.merchant_columns import NO_BASELINE, MerchantColumns
 from operators.multiples import Baselines, known_zone
 from operators.rollup_share import RollupShare
-from operators.shard_results import results_of, summary_of
+from operators.shard_results import results_of, stock_texts, summary_of
 from operators.share_texts import ShareTexts
 from operators.shares import NAMES_HELD, MerchantShares
+from operators.stock_notes import ShardStock
+from operators.stocks import Stocks
 from operators.windows import Windows
 from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
@@ -60,6 +62,8 @@ class ShardRules:
     series_merchants: int
     joins_bytes: int
     """Bound for the joins that the shard remembers."""
+    low_stock_minutes: float = 30.0
+    """With less than this left at its present speed, an item is low."""
 
 
 class Shard:
@@ -82,6 +86,7 @@ class Shard:
         self.for_rollups = RollupShare(self.cut_numbers)
         self.baselines_at = 0
         """Rises with every change of baselines."""
+        self.stocks = Stocks(rules.low_stock_minutes)
         self.late = 0
         self._packed_ms = 0
 
@@ -256,6 +261,10 @@ class Shard:
             self.columns.ordinary_due[row] = self.columns.watched[row]
         self.baselines_at += 1
 
+    def take_stock(self, stock: ShardStock) -> None:
+        """What events say of items."""
+        self.stocks.take(stock.notes, self.clock.newest_ms)
+
     def _zone_number(self, baseline: Baseline) -> int:
         name = baseline.timezone or self.rules.timezone
         if not known_zone(name):
@@ -268,8 +277,9 @@ class Shard:
 
     def take_changed(self) -> MerchantRows | None:
         """Results of every merchant that changed since the last call; None if nothing did."""
-        count = len(self.merchants)
         columns = self.columns
+        stock_rows = self._take_stock_rows()
+        count = len(self.merchants)
         rows = np.flatnonzero(columns.changed[:count] != 0)
         points = self._take_points()
         ordinary = self._take_ordinary()
@@ -277,12 +287,19 @@ class Shard:
             return None
         result = results_of(self, rows)
         result.series = points
+        for i in np.flatnonzero(np.isin(rows, stock_rows)).tolist():
+            result.texts[i] = (result.texts[i] or {}) | stock_texts(self, result.merchant_ids[i])
         result.ordinary = ordinary
         columns.changed[rows] = 0
         columns.shares_changed[rows] = False
         columns.urgent[rows] = False
         columns.arrived_ms[rows] = -1
         return result
+
+    def _take_stock_rows(self) -> list[int]:
+        rows = [self.row_of(merchant_id) for merchant_id in self.stocks.due(self.clock.newest_ms)]
+        self.columns.changed[rows] |= TEXTS_CHANGED
+        return rows
 
     def _take_points(self) -> list[SeriesPoint]:
         names = {row: self.merchants.text(row) for row in np.flatnonzero(self.columns.watched).tolist()}
@@ -312,6 +329,7 @@ class Shard:
     def touch(self) -> None:
         """Have all merchants handed out again: what was written of them is lost or unknown."""
         self.columns.shares_changed[: len(self.merchants)] = True
+        self.stocks.touch()
         self.columns.changed[: len(self.merchants)] = ALL_CHANGED
         self.columns.ordinary_due[:] = self.columns.watched
 
@@ -374,6 +392,7 @@ class Shard:
             setattr(shard, slot, value)
         shard.for_rollups = RollupShare(shard.cut_numbers)
         shard.share_texts = ShareTexts(shard.shares)
+        shard.stocks.low_minutes = rules.low_stock_minutes
         shard.clock.resume(rules.sources, rules.lateness_ms)
         shard.joins.limit_bytes = rules.joins_bytes
         return shard
@@ -381,7 +400,7 @@ class Shard:
 
 _STATE = (
     *("clock", "merchants", "columns", "baselines", "zones", "windows", "closing", "joins"),
-    *("cut_numbers", "shares", "late", "_packed_ms"),
+    *("cut_numbers", "shares", "stocks", "late", "_packed_ms"),
 )
 _ROW_0 = np.zeros(1, np.int32)
 _KEPT = np.ones(1, np.bool_)

@@ -21,6 +21,7 @@ from operators.process_clock import ProcessClock
 from operators.rollup_delta import RollupDelta
 from operators.shard import Shard, ShardRules
 from operators.shard_store import ShardRef, ShardStore
+from operators.stock_notes import ShardStock
 from schemas.dead_letters import DeadLetter
 from schemas.windows import MINUTE_MS
 
@@ -43,7 +44,10 @@ class ShardOutput:
     category_days: CategoryDays | None = None
 
 
-class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, ShardRef | None]):
+ShardInput = ShardDelta | ShardBaselines | ShardStock
+
+
+class ShardLogic(StatefulBatchLogic[ShardInput, ShardOutput, ShardRef | None]):
     """Keeps one shard. ``lost`` tells whether what was written of the shard is lost and all is wanted."""
 
     def __init__(
@@ -86,11 +90,13 @@ class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, Sh
             self._shard_held = Shard(number, self._rules)
         return self._shard_held
 
-    def on_batch(self, values: list[ShardDelta | ShardBaselines]) -> tuple[list[ShardOutput], bool]:
+    def on_batch(self, values: list[ShardInput]) -> tuple[list[ShardOutput], bool]:
         """Count what came; now and then, hand on what changed."""
         output = ShardOutput()
         for value in values:
-            if isinstance(value, ShardBaselines):
+            if isinstance(value, ShardStock):
+                self._take_stock(value)
+            elif isinstance(value, ShardBaselines):
                 self._take_baselines(value)
             else:
                 self._take(value, output)
@@ -107,6 +113,11 @@ class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, Sh
         if self._store is not None:
             self._store.note(delta, shard.closing.next_minute != before)
         self._clock.note(delta.progress)
+
+    def _take_stock(self, stock: ShardStock) -> None:
+        self._shard_of(stock.shard).take_stock(stock)
+        if self._store is not None:
+            self._store.note_stock(stock)
 
     def _take_baselines(self, baselines: ShardBaselines) -> None:
         self._clock.note_baselines(baselines.progress)

@@ -14,8 +14,9 @@ from operators.delta import Joins, ShardBaselines, ShardDelta
 from operators.sales_cuts import merge_sales
 from operators.shard import Shard, ShardRules
 from operators.state_files import FilesRef, RebaseTurns, StateFiles
+from operators.stock_notes import ShardStock
 
-_DELTA, _BASELINES = 0, 1
+_DELTA, _BASELINES, _STOCK = 0, 1, 2
 
 
 class ShardRef(NamedTuple):
@@ -99,9 +100,9 @@ class ShardStore:
 
     def note(self, delta: ShardDelta, closed_a_minute: bool) -> None:
         """Remember a delta that the shard has taken."""
-        if closed_a_minute or any(s.joined is not None for s in delta.suspects):
+        if closed_a_minute or delta.suspects:
             # What came before it was judged by a watermark of the minute before. And suspects are taken
-            # before rows: merged with deltas before it, an old join would be first where it was not.
+            # before rows: merged with deltas before it, an old join, or an old channel, would be first.
             self._end_segment()
         self._segment.append(delta)
         if closed_a_minute:
@@ -111,6 +112,10 @@ class ShardStore:
         """Remember baselines that the shard has taken."""
         self._end_segment()
         self._files.add(_BASELINES, baselines.to_bytes())
+
+    def note_stock(self, stock: ShardStock) -> None:
+        """Remember what was said of items; it does not matter when, among deltas."""
+        self._files.add(_STOCK, stock.to_bytes())
 
     def _end_segment(self) -> None:
         if self._segment:
@@ -137,6 +142,8 @@ class ShardStore:
         for kind, block in blocks:
             if kind == _DELTA:
                 shard.take(ShardDelta.from_bytes(block))
+            elif kind == _STOCK:
+                shard.take_stock(ShardStock.from_bytes(block))
             else:
                 shard.take_baselines(ShardBaselines.from_bytes(block))
         shard.clock.resume(rules.sources, rules.lateness_ms)

@@ -70,7 +70,7 @@ def _put_value(out: U8, at: int, c: Chains, entry: int, whole: int, names: _Name
 def _put_shares(
     c: Chains, rows: I64, dimension: int, most: int, whole: I64, names: _NameTexts, out: U8, ends: I64
 ) -> None:
-    """The array of every row one after the other, none for a row without values. ``ends``: where each ends."""
+    """The array of every row one after the other, none for a row without values."""
     at = 0
     entries = np.empty(VALUES_HELD + 1, np.int64)
     for i in range(len(rows)):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from itertools import pairwise
-from typing import Generic, NamedTuple
+from typing import Any, Generic, NamedTuple
 
 import numpy as np
 
@@ -145,6 +145,10 @@ class Tally(ABC, Generic[C]):
         """Of each join that was added up, in the order of the stream: its group, its person, its cut."""
         return np.zeros(0, np.int64), np.zeros(0, np.uint64), np.zeros(0, np.int64)
 
+    def stock(self, decoded: Decoded[C]) -> list[tuple[str, Any]]:
+        """What accepted events say of items' stock, by shard key."""
+        return []
+
     def _sales(self, decoded: Decoded[C]) -> SalesCuts:
         """Paid orders by group, channel and category; ``row`` is the group."""
         return SalesCuts.empty()
@@ -180,6 +184,8 @@ class Tally(ABC, Generic[C]):
         order = np.empty(len(sales), np.int64)
         order_by_shard(self._shard_of, self._groups.merchants[sales.row], len(sales), order, bounds)
         for delta, (start, stop) in zip(deltas, pairwise(bounds.tolist()), strict=True):
+            if start == stop:
+                continue
             mine = order[start:stop]
             delta.sales = sales.pick(mine, place[sales.row[mine]])
             delta.names = self._dimensions.names
@@ -211,7 +217,7 @@ class Tally(ABC, Generic[C]):
                 newest_ms=newest[start:stop],
                 arrived_ms=arrived[start:stop],
                 joins=joins[shard] if joins else Joins.none(),
-                names=self._dimensions.names if joins else NO_NAMES,
+                names=self._dimensions.names if joins and len(joins[shard].rows) else NO_NAMES,
             )
             for shard, (start, stop) in enumerate(pairwise(edges))
         ]

@@ -31,6 +31,10 @@ HUNDRED_HOURS_SALE: Final = "hours_to_100_new_members:sale"
 CHANNELS_DAY: Final = "channels:day"
 CATEGORIES_DAY: Final = "categories:day"
 """JSON arrays of [value, orders, gmv in fen, share of the day's gmv or null], the greatest gmv first."""
+LOW_STOCK: Final = "low_stock"
+"""JSON array of [item, stock left, units a minute of the last 5, sold out at (ms)], the soonest first."""
+SOLD_OUT_AT: Final = "sold_out_at"
+"""When the first of the merchant's items will be gone at its present speed, in ms."""
 MULTIPLE_DECIMALS: Final = 6
 """Multiples are written as decimal numbers rounded to this many places."""
 

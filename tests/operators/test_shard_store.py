@@ -41,11 +41,17 @@ def deltas_of(seed: int, batches: int, partitions: int = 3) -> list[ShardDelta]:
     for number in range(batches):
         now += rng.randrange(HOUR_MS // 4)
         events = [
-            order(number * 10 + i, rng.choice(["m1", f"m{rng.randrange(300)}"]), now - rng.randrange(9000))
+            order(
+                number * 10 + i,
+                rng.choice(["m1", f"m{rng.randrange(300)}"]),
+                now - rng.randrange(9000),
+                channel=f"c{rng.randrange(25)}",
+            )
             for i in range(rng.randrange(4))
         ]
         if rng.random() < 0.05:
-            events.append(order(number * 10 + 9, "m1", now - 40 * HOUR_MS))
+            events.append(order(number * 10 + 9, "m1", now - 40 * HOUR_MS, channel="old"))
+            events.append(order(number * 10 + 8, "m1", now - 13 * HOUR_MS, channel="older"))
         partition = rng.randrange(partitions)
         if events:
             room.send(partition, [encoded(e) for e in events])
@@ -65,6 +71,7 @@ def state_of(shard: Shard) -> dict[str, Any]:
         "closed": {
             shard.merchants.text(r): shard.columns.closed[r].tolist() for r in range(len(shard.merchants))
         },
+        "shares": {shard.merchants.text(r): shard.shares.of(r, 0) for r in range(len(shard.merchants))},
         "totals": summary.totals.tolist(),
         "closed totals": shard.closing.totals.tolist(),
     }
