@@ -116,11 +116,11 @@ class ShareTexts:
 
         ``gmv_day``: of each, what its shares are of.
         """
+        if not len(rows):
+            return []
         numbers = self._shares.numbers
-        both = [
-            self._texts(d, n, rows, gmv_day) for d, n in enumerate((numbers.channels, numbers.categories))
-        ]
-        return list(zip(*both, strict=True))
+        channels = self._texts(0, numbers.channels, rows, gmv_day)
+        return list(zip(channels, self._texts(1, numbers.categories, rows, gmv_day), strict=True))
 
     def _texts(self, dimension: int, numbering: Numbering, rows: I64, whole: I64) -> list[bytes | None]:
         names = self._names_of(dimension, numbering)
@@ -129,7 +129,7 @@ class ShareTexts:
         out = np.empty(len(rows) * (most * (longest + _NUMBERS_BYTES) + 2), np.uint8)
         ends = np.empty(len(rows), np.int64)
         _put_shares(self._shares.chains, rows, dimension, most, whole, names, out, ends)
-        text = out[: ends[-1]].tobytes() if len(rows) else b""
+        text = out[: ends[-1]].tobytes()
         starts = [0, *ends[:-1].tolist()]
         return [text[start:end] or None for start, end in zip(starts, ends.tolist(), strict=True)]
 

@@ -24,6 +24,7 @@ from operators.process_clock import ProcessClock
 from operators.rollups import RollupRules, Rollups
 from operators.shard import Shard, ShardRules
 from operators.shards import SHARDS
+from operators.stock_notes import ShardStock
 from operators.tally import shard_of_merchant
 from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
@@ -178,6 +179,9 @@ class WarRoom:
         for _, rollups in output.to_rollups:
             self.rollups.take(rollups)
         for _, delta in output.to_shards:
+            if isinstance(delta, ShardStock):
+                self.shards[delta.shard].take_stock(delta)
+                continue
             self.clock.note(delta.progress)
             self.dead_letters += self.shards[delta.shard].take(delta)
             share = self.shards[delta.shard].for_rollups.take()
