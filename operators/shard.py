@@ -30,7 +30,8 @@ from operators.event_clock import EventClock
 from operators.joins import JoinMemory
 from operators.leaders import BoardRules
 from operators.merchant_columns import NO_BASELINE, MerchantColumns
-from operators.multiples import Baselines, known_zone
+from operators.milestones import Book, Milestones
+from operators.multiples import Baselines, Rows, known_zone
 from operators.rollup_share import RollupShare
 from operators.shard_results import results_of, stock_texts, summary_of
 from operators.share_texts import ShareTexts
@@ -60,6 +61,7 @@ class ShardRules:
     top: BoardRules
     series_watch: tuple[str, ...]
     series_merchants: int
+    milestone_min_orders: int
     joins_bytes: int
     """Bound for the joins that the shard remembers."""
     low_stock_minutes: float = 30.0
@@ -79,6 +81,7 @@ class Shard:
         self.zones = [rules.timezone]
         self.windows = Windows(self.columns, self.zones, rules.sale_opens_ms)
         self.closing = Closing(self.windows)
+        self.milestones = Milestones()
         self.joins = JoinMemory(rules.joins_bytes)
         self.cut_numbers = CutNumbers(NAMES_HELD)
         self.shares = MerchantShares(self.zones, self.cut_numbers)
@@ -104,10 +107,21 @@ class Shard:
         if len(delta):
             late += self._take_rows(delta)
         if self.clock.watermark_ms >= 0:
-            self.closing.close(self.clock.watermark_ms, len(self.merchants))
+            self.closing.close(self.clock.watermark_ms, len(self.merchants), self)
             self._pack()
         self.late += len(late)
         return late
+
+    def minute_closed(self, minute: int, rows: Rows) -> None:
+        """Decide on what is told once. See ``ClosedMinutes``."""
+        self.milestones.look(minute, rows, self.columns, self.baselines, self._book())
+
+    def day_began(self, rows: Rows) -> None:
+        """What was told of the day before may be told again. See ``ClosedMinutes``."""
+        self.milestones.begin_day(rows, self.columns, self.baselines, self._book())
+
+    def _book(self) -> Book:
+        return Book(self.merchants, self.zones, self.rules.milestone_min_orders)
 
     def _take_rows(self, delta: ShardDelta) -> list[DeadLetter]:
         self.merchants.reserve(len(delta), int(delta.id_offsets[-1] - delta.id_offsets[0]))
@@ -283,13 +297,15 @@ class Shard:
         rows = np.flatnonzero(columns.changed[:count] != 0)
         points = self._take_points()
         ordinary = self._take_ordinary()
-        if not len(rows) and not points and not ordinary:
+        alerts = self.milestones.take_news()
+        if not len(rows) and not points and not alerts and not ordinary:
             return None
         result = results_of(self, rows)
         result.series = points
         for i in np.flatnonzero(np.isin(rows, stock_rows)).tolist():
             result.texts[i] = (result.texts[i] or {}) | stock_texts(self, result.merchant_ids[i])
         result.ordinary = ordinary
+        result.alerts = alerts
         columns.changed[rows] = 0
         columns.shares_changed[rows] = False
         columns.urgent[rows] = False
@@ -327,7 +343,8 @@ class Shard:
         self.columns.ordinary_due[row] = watched
 
     def touch(self) -> None:
-        """Have all merchants handed out again: what was written of them is lost or unknown."""
+        """Have everything handed out again: what was written of it is lost or unknown."""
+        self.milestones.touch()
         self.columns.shares_changed[: len(self.merchants)] = True
         self.stocks.touch()
         self.columns.changed[: len(self.merchants)] = ALL_CHANGED
@@ -399,8 +416,8 @@ class Shard:
 
 
 _STATE = (
-    *("clock", "merchants", "columns", "baselines", "zones", "windows", "closing", "joins"),
-    *("cut_numbers", "shares", "stocks", "late", "_packed_ms"),
+    *("clock", "merchants", "columns", "baselines", "zones", "windows", "closing"),
+    *("milestones", "joins", "cut_numbers", "shares", "stocks", "late", "_packed_ms"),
 )
 _ROW_0 = np.zeros(1, np.int32)
 _KEPT = np.ones(1, np.bool_)

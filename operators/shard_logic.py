@@ -21,6 +21,7 @@ from operators.process_clock import ProcessClock
 from operators.rollup_delta import RollupDelta
 from operators.shard import Shard, ShardRules
 from operators.shard_store import ShardRef, ShardStore
+from operators.stage_times import RESULTS, SNAPSHOT, WINDOWS
 from operators.stock_notes import ShardStock
 from schemas.dead_letters import DeadLetter
 from schemas.windows import MINUTE_MS
@@ -93,6 +94,8 @@ class ShardLogic(StatefulBatchLogic[ShardInput, ShardOutput, ShardRef | None]):
     def on_batch(self, values: list[ShardInput]) -> tuple[list[ShardOutput], bool]:
         """Count what came; now and then, hand on what changed."""
         output = ShardOutput()
+        stages = self._clock.stages
+        started = stages.start()
         for value in values:
             if isinstance(value, ShardStock):
                 self._take_stock(value)
@@ -102,7 +105,9 @@ class ShardLogic(StatefulBatchLogic[ShardInput, ShardOutput, ShardRef | None]):
                 self._take(value, output)
         if self._shard_held is not None:
             output.rollups = self._shard_held.for_rollups.take()
+        started = stages.lap(WINDOWS, started)
         self._hand_on(output, last=False)
+        stages.lap(RESULTS, started)
         told = output.late or output.rows is not None or output.summary is not None
         return ([output] if told or output.rollups is not None else []), StatefulBatchLogic.RETAIN
 
@@ -190,7 +195,9 @@ class ShardLogic(StatefulBatchLogic[ShardInput, ShardOutput, ShardRef | None]):
         started = time.monotonic()
         if self._store is None or self._shard_held is None:
             return None
+        reading = self._clock.stages.start()
         ref = self._store.save(self._shard_held, self._minutes_upto_ms)
+        self._clock.stages.lap(SNAPSHOT, reading)
         self._metrics.snapshot(time.monotonic() - started)
         if self._last_snapshot is not None:
             self._metrics.epoch(started - self._last_snapshot)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -101,6 +102,8 @@ def summary_of(shard: Shard) -> ShardSummary:
         joins_bytes=shard.joins.nbytes,
         repeated_joins=shard.joins.repeated,
         forgotten_joins=shard.joins.forgotten,
+        alerts_active=dict(Counter((a.rule, a.severity) for a in shard.milestones.active.values())),
+        alerts_suppressed=shard.milestones.suppressed,
     )
 
 

@@ -153,6 +153,7 @@ class ShardStore:
         shard.columns.watched[:] = False
         for merchant_id in ref.watched:
             shard.watch(shard.row_of(merchant_id))
+        shard.milestones.resumed()
         shard.touch()
         return shard
 

@@ -9,8 +9,8 @@ class MerchantResult(Struct, frozen=True):
     """A merchant's hash in Redis, parsed.
 
     ``measures``: ``"gmv:1h"`` and the like to integers (amounts in fen); those of clicks are absent where
-    there have been none. ``multiples``: every ratio, ``"sales_multiple:1h"``, ``"cart_rate:day"`` and the like; one
-    without a divisor is absent. ``peak_sales_multiple_1h`` is over closed buckets; ``peak_at_ms`` is that
+    there have been none. ``multiples``: every ratio, ``"sales_multiple:1h"``, ``"cart_rate:day"`` and so on;
+    one without a divisor is absent. ``peak_sales_multiple_1h`` is over closed buckets; ``peak_at_ms`` is that
     window's exclusive end. Hours to 100 new members count from the start of the merchant's day, or of the
     sale, to the end of the closed minute in which the 100th came.
     """

@@ -73,6 +73,7 @@ def state_of(shard: Shard) -> dict[str, Any]:
         },
         "shares": {shard.merchants.text(r): shard.shares.of(r, 0) for r in range(len(shard.merchants))},
         "totals": summary.totals.tolist(),
+        "milestones": (list(shard.milestones.recent), shard.milestones.active),
         "closed totals": shard.closing.totals.tolist(),
     }
 
