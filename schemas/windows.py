@@ -52,6 +52,11 @@ WINDOWS: Final = (*(w.name for w in SLIDING), DAY, SALE)
 MEASURES: Final = ("orders", "units", "gmv", "refunds")
 """Every additive measure's name, in the order in which arrays hold them. Amounts are in fen."""
 
+DISTINCT: Final = ("visitors", "buyers", "repeat_buyers", "returning_buyers")
+"""Numbers of different people, exact for small merchants and estimated for large ones."""
+DISTINCT_WINDOWS: Final = ("5m", "1h", DAY, SALE)
+"""The windows that count people; ``repeat_buyers`` and ``returning_buyers`` only in the last two."""
+
 MULTIPLES: Final = ("sales_multiple", "orders_multiple", "same_period_multiple")
 """Every multiple's name, in the order in which arrays hold them."""
 
