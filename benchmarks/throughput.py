@@ -161,7 +161,8 @@ def main() -> None:
 def measure(given: argparse.Namespace, brokers: str, redis_url: str) -> dict[str, Any]:
     """All rounds, and what they were made on."""
     admin = AdminClient({"bootstrap.servers": brokers})
-    topics = [NewTopic("orders", PARTITIONS), NewTopic("baselines", 1), NewTopic("dead-letters", 1)]
+    topics = [NewTopic("orders", PARTITIONS), NewTopic("clicks", PARTITIONS)]
+    topics += [NewTopic("baselines", 1), NewTopic("dead-letters", 1)]
     for made in admin.create_topics(topics).values():
         made.result()
     stream = chunks(

@@ -53,6 +53,7 @@ class Shards:
         lost: Callable[[int], bool],
         publish_seconds: float,
         run_name: str,
+        workers: int,
     ) -> None:
         self._state_dir = engine.state_dir
         self._rules = ShardRules(
@@ -64,6 +65,7 @@ class Shards:
             top_min_orders=engine.top_min_orders,
             series_watch=engine.series_watch,
             series_merchants=-(-engine.series_merchants // len(SHARD_KEYS)),
+            joins_bytes=engine.joins_memory_bytes // -(-len(SHARD_KEYS) // workers),
         )
         self._clock = clock
         self._metrics = metrics

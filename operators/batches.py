@@ -170,6 +170,10 @@ class ShardSummary:
     candidates: dict[tuple[str, str], list[tuple[str, str | None, float]]]  # metric, window -> best
     minutes: list[SeriesPoint]  # this shard's part of the total's closed minutes, each sent once
     multiples_histogram: I64  # merchants by their 1h sales multiple, schemas-wide bounds below
+    joins: int = 0  # joins remembered
+    joins_bytes: int = 0
+    repeated_joins: int = 0
+    forgotten_joins: int = 0
 
 
 MULTIPLE_BOUNDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)

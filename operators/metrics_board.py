@@ -93,6 +93,19 @@ def shard_families(summaries: Iterable[ShardSummary]) -> Iterator[Metric]:
         "Merchants without a usable baseline: they have no multiples.",
         sum(s.without_baseline for s in shards),
     )
+    yield gauge(
+        "warroom_joins_remembered", "Joins remembered, so that a repeated one does not count.",
+        sum(s.joins for s in shards),
+    )  # fmt: skip
+    yield gauge("warroom_joins_bytes", "Bytes that these take.", sum(s.joins_bytes for s in shards))
+    yield counter(
+        "warroom_repeated_joins", "Joins of visitors who had joined before.",
+        sum(s.repeated_joins for s in shards),
+    )  # fmt: skip
+    yield counter(
+        "warroom_forgotten_joins", "Joins forgotten for want of memory; a repetition would count again.",
+        sum(s.forgotten_joins for s in shards),
+    )  # fmt: skip
     yield counter("warroom_late_events", "Events older than every kept bucket.", sum(s.late for s in shards))
 
 
