@@ -147,6 +147,7 @@ class MerchantRows:
     baseline_orders: F64  # n, a day, NaN = absent
     series: list[SeriesPoint] = field(default_factory=list)
     arrived_ms: I64 | None = None  # n, Kafka timestamp of the newest record of the merchant, -1 unknown
+    distinct: I64 | None = None  # n x DISTINCT x DISTINCT_WINDOWS, -1 = absent
 
     def __len__(self) -> int:
         return len(self.merchant_ids)
@@ -174,6 +175,9 @@ class ShardSummary:
     joins_bytes: int = 0
     repeated_joins: int = 0
     forgotten_joins: int = 0
+    registers: U8 | None = None  # (visitors, buyers) x DISTINCT_WINDOWS x registers, over all merchants
+    people_bytes: int = 0
+    thinned: int = 0  # how often people were halved to a sample for want of memory
 
 
 MULTIPLE_BOUNDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)

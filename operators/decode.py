@@ -19,7 +19,7 @@ from operators.batches import I32, I64, U8, RawBatch
 from operators.bytes_kernels import PADDING_BYTES, U64, Interner, stable_hash
 from operators.click_scan import ACTIONS, EVENT_SEED, OTHER_SOURCE, SOURCES, ClickColumns, scan_clicks
 from operators.json_scan import LEFT, PERSON_SEED, SCANNED, split_lines
-from operators.order_scan import STATUSES, OrderColumns, scan_orders
+from operators.order_scan import FIRST, NOT_FIRST, STATUSES, UNSAID, OrderColumns, scan_orders
 from schemas.dead_letters import DeadLetter, Reason
 from schemas.events import FUTURE_TOLERANCE_MS, MAX_ID_BYTES, Click, Order, overlong
 
@@ -132,6 +132,7 @@ def _refuse_overlong(*ids: str) -> None:
         raise RejectedError("invalid", f"an id is longer than {MAX_ID_BYTES} bytes")
 
 
+_SAYS = {None: UNSAID, True: FIRST, False: NOT_FIRST}
 _ORDERS = msgspec.json.Decoder(Order)
 _CLICKS = msgspec.json.Decoder(Click)
 
@@ -224,6 +225,8 @@ class OrderDecoder(EventDecoder[OrderColumns]):
         columns.quantity[row] = order.quantity
         columns.status[row] = status
         columns.merchant[row] = self._merchants.add(order.merchant_id)
+        columns.person[row] = stable_hash(order.member_id, PERSON_SEED)
+        columns.first_order[row] = _SAYS[order.first_order]
         columns.key[row] = stable_hash(order.order_id, status + 1) or 1
 
 

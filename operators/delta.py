@@ -27,6 +27,8 @@ class Suspect(msgspec.Struct, frozen=True):
     letter: DeadLetter
     joined: int | None = None
     """The person, if the event is a join."""
+    person: int = 0
+    """Who visited or paid, as of ``people_tables.person_of``; 0 if nobody did."""
 
 
 class _Head(msgspec.Struct, frozen=True, array_like=True):
@@ -41,6 +43,7 @@ class _Head(msgspec.Struct, frozen=True, array_like=True):
     measures: int
     """Bit ``m``: the column of measure ``m`` follows; the others are zeros."""
     joins: int
+    persons: int
     suspects: list[Suspect]
 
 
@@ -58,6 +61,10 @@ class Joins(NamedTuple):
     def none() -> Joins:
         """No joins."""
         return _NO_JOINS
+
+
+def _nobody() -> U64:
+    return np.zeros(0, np.uint64)
 
 
 _NO_JOINS: Final = Joins(np.zeros(0, np.int32), np.zeros(0, np.uint64))
@@ -82,6 +89,11 @@ class ShardDelta:
     suspects: list[Suspect] = field(default_factory=list)
     joins: Joins = _NO_JOINS
     """Not in ``values`` yet."""
+    person_ends: I64 | None = None
+    """n: people of row ``i`` end here in ``persons``; None = nobody in any row."""
+    persons: U64 = field(default_factory=_nobody)
+    """Visitors and buyers, as of ``people_tables.person_of``: a visitor of a row at least once, a buyer
+    once for each paid order."""
 
     def __len__(self) -> int:
         return len(self.buckets)
@@ -103,7 +115,8 @@ class ShardDelta:
         head = _ENCODER.encode(
             _Head(
                 self.shard, p.topic, p.partition, p.next_offset, p.newest_ms, int(p.standing),
-                len(self), last - first, sum(1 << m for m in told), len(self.joins.rows), self.suspects,
+                len(self), last - first, sum(1 << m for m in told), len(self.joins.rows),
+                len(self.persons), self.suspects,
             )
         )  # fmt: skip
         parts = [len(head).to_bytes(4, "little"), head]
@@ -119,6 +132,8 @@ class ShardDelta:
                 self.joins.rows.tobytes(),
                 self.joins.people.tobytes(),
             ]
+            if self.person_ends is not None and len(self.persons):
+                parts += [self.person_ends.astype(np.int32).tobytes(), self.persons.tobytes()]
         return b"".join(parts)
 
     @staticmethod
@@ -149,10 +164,14 @@ class ShardDelta:
         self.values = np.zeros((n, len(MEASURES)), np.int64)
         for column, m in zip(columns[3:], told, strict=True):
             self.values[:, m] = column
+        at += 8 * n * (3 + len(told))
         if head.joins:
-            at += 8 * n * (3 + len(told))
             rows = np.frombuffer(block, np.int32, head.joins, at).copy()
             self.joins = Joins(rows, np.frombuffer(block, np.uint64, head.joins, at + rows.nbytes).copy())
+        if head.persons:
+            at += 12 * head.joins
+            self.person_ends = np.frombuffer(block, np.int32, n, at).astype(np.int64)
+            self.persons = np.frombuffer(block, np.uint64, head.persons, at + 4 * n).copy()
 
     def __reduce__(self) -> tuple[object, tuple[bytes]]:
         return ShardDelta.from_bytes, (self.to_bytes(),)

@@ -13,6 +13,7 @@ from operators.json_scan import (
     COMMA,
     LEFT,
     OPEN,
+    PERSON_SEED,
     QUOTE,
     SCANNED,
     TEXT,
@@ -34,6 +35,9 @@ from schemas.events import MAX_AMOUNT_FEN, MAX_EVENT_TIME_MS, MAX_QUANTITY
 PAID, REFUNDED, CANCELLED, CREATED = 0, 1, 2, 3
 STATUSES = ("paid", "refunded", "cancelled", "created")
 
+UNSAID, FIRST, NOT_FIRST = 0, 1, 2
+"""What an order says of whether it is the buyer's first."""
+
 REQUIRED = 0b111111  # order_id, merchant_id, member_id, amount, status, event_time
 
 _ORDER_ID, _MERCHANT, _MEMBER = word("order_id"), word("merchant_id"), word("member_id")
@@ -54,6 +58,8 @@ class OrderColumns(NamedTuple):
     quantity: I64
     status: U8
     merchant: I32  # row of the worker's interner
+    person: U64  # hash of member_id
+    first_order: U8  # UNSAID, FIRST, NOT_FIRST
     key: U64  # hash of order_id and status, never 0
     outcome: U8
 
@@ -72,6 +78,8 @@ class OrderColumns(NamedTuple):
             np.empty(rows, np.int32),
             np.empty(rows, np.uint64),
             np.empty(rows, np.uint8),
+            np.empty(rows, np.uint64),
+            np.empty(rows, np.uint8),
         )
 
 
@@ -87,6 +95,14 @@ def _status_of(data: U8, p: int, length: int) -> int:
     if length == 7 and head == _CREATED:
         return CREATED
     return -1
+
+
+@compiled
+def _said(first_byte: int) -> int:
+    """What ``true``, ``false`` or ``null`` says, by its first letter."""
+    if first_byte == 116:
+        return FIRST
+    return NOT_FIRST if first_byte == 102 else UNSAID
 
 
 @compiled
@@ -110,7 +126,8 @@ def scan_order(data: U8, start: int, end: int, columns: OrderColumns, i: int, ta
         return LEFT
     p = after_space(data, p + 1)
     seen = 0
-    order_at = order_length = merchant_at = merchant_length = 0
+    order_at = order_length = merchant_at = merchant_length = member_at = member_length = 0
+    first_order = UNSAID
     quantity = 1
     status = -1
     while True:
@@ -146,6 +163,8 @@ def scan_order(data: U8, start: int, end: int, columns: OrderColumns, i: int, ta
             p = id_end(data, at)
             if p < 0:
                 return LEFT
+            member_at = at + 1
+            member_length = p - member_at
             p += 1
             seen |= 4
         elif length == 6 and head == _AMOUNT:
@@ -188,6 +207,8 @@ def scan_order(data: U8, start: int, end: int, columns: OrderColumns, i: int, ta
             p = typed_end(data, at, kind) if kind else unknown_end(data, at)
             if p < 0:
                 return LEFT
+            if kind == TRUTH:
+                first_order = _said(load_u8(data, at))
         p = after_space(data, p)
         if load_u8(data, p) == COMMA:
             p = after_space(data, p + 1)
@@ -202,6 +223,8 @@ def scan_order(data: U8, start: int, end: int, columns: OrderColumns, i: int, ta
     columns.merchant[i] = intern(
         table, data, merchant_at, merchant_length, hash_bytes(data, merchant_at, merchant_length, 0)
     )
+    columns.person[i] = hash_bytes(data, member_at, member_length, PERSON_SEED)
+    columns.first_order[i] = first_order
     key = hash_bytes(data, order_at, order_length, status + 1)
     columns.key[i] = key if key != 0 else np.uint64(1)
     return SCANNED

@@ -6,13 +6,24 @@ from operators.batches import I64
 from operators.bytes_kernels import compiled
 from operators.decode import Decoded
 from operators.delta import Suspect
-from operators.order_scan import CANCELLED, PAID, REFUNDED, OrderColumns
-from operators.tally import SUSPECT, Groups, Tally, group_of
+from operators.order_scan import CANCELLED, PAID, REFUNDED, UNSAID, OrderColumns
+from operators.order_scan import NOT_FIRST as SAID_NOT_FIRST
+from operators.people_tables import BUYER, NOT_FIRST, SAYS, person_of
+from operators.tally import SUSPECT, Groups, SeenPeople, Tally, group_of, see
 from schemas.windows import FINEST_BUCKET_MS, GMV, MEASURES, ORDERS, REFUNDS, UNITS
 
 
 @compiled
-def group_orders(columns: OrderColumns, stamped_ms: I64, suspect_before_ms: int, groups: Groups) -> int:
+def _flags(first_order: int) -> int:
+    if first_order == UNSAID:
+        return BUYER
+    return BUYER | SAYS | NOT_FIRST if first_order == SAID_NOT_FIRST else BUYER | SAYS
+
+
+@compiled
+def group_orders(
+    columns: OrderColumns, stamped_ms: I64, suspect_before_ms: int, groups: Groups, seen: SeenPeople
+) -> int:
     """Add up accepted rows by (merchant, bucket); the number of suspects, whose outcome is set."""
     suspects = 0
     for i in range(len(columns.event_time_ms)):
@@ -30,6 +41,7 @@ def group_orders(columns: OrderColumns, stamped_ms: I64, suspect_before_ms: int,
             groups.values[group, ORDERS] += 1
             groups.values[group, UNITS] += columns.quantity[i]
             groups.values[group, GMV] += columns.amount_fen[i]
+            see(seen, group, person_of(columns.person[i], _flags(columns.first_order[i])))
         elif status in (REFUNDED, CANCELLED):
             groups.values[group, REFUNDS] += columns.amount_fen[i]
     groups.scratch[:] = 0
@@ -41,7 +53,7 @@ class OrderTally(Tally[OrderColumns]):
 
     def _add_up(self, decoded: Decoded[OrderColumns], suspect_before_ms: int) -> int:
         stamped_ms = decoded.raw.timestamps_ms[decoded.lines[:, 0]]
-        return group_orders(decoded.columns, stamped_ms, suspect_before_ms, self._groups)
+        return group_orders(decoded.columns, stamped_ms, suspect_before_ms, self._groups, self._seen)
 
     def _suspect(self, decoded: Decoded[OrderColumns], row: int) -> Suspect:
         columns = decoded.columns
@@ -57,4 +69,7 @@ class OrderTally(Tally[OrderColumns]):
             event_time_ms=int(columns.event_time_ms[row]),
             values=tuple(values),
             letter=decoded.dead_letter(row, "late", ""),
+            person=int(person_of(columns.person[row], _flags(columns.first_order[row])))
+            if status == PAID
+            else 0,
         )

@@ -1,13 +1,13 @@
 """Distinct people of many merchants at once, in the windows 5m, 1h, day and sale.
 
-A merchant begins with a table of whom it saw last when: exact. When more than ``EXACT_PEOPLE`` of them have
-to be remembered it becomes *large*: ``day`` and ``sale`` go to registers of 3 KiB each, and its table keeps
-the last hour alone. When even an hour brings more, people of rank 1 leave the table for a plane of stamps
-(6 KiB), then those of rank 2, and so on: the table always holds the people of higher ranks than its planes, so
+A merchant begins with a table of whom it saw last when: exact. When more than ``EXACT_PEOPLE`` have to be
+remembered it becomes *large*: ``day`` and ``sale`` go to registers of 3 KiB each, and its table keeps the last
+hour alone. When even an hour brings more, people of rank 1 leave the table for a plane of stamps (6 KiB),
+then those of rank 2, and so on: the table always holds the people of higher ranks than its planes, so
 nothing is lost and the estimate is that of sliding registers, whatever was converted when. The answer is
 a function of the events alone, not of their order, up to the question whether it is still exact.
 
-``add`` is called for the members of a shard with columns of persons; nothing here runs Python per person.
+Nothing here runs Python for each person.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from operators.people_span import NEVER, Era, Span
 from operators.people_tables import (
     DONE,
     FULL,
+    LISTED,
     MOST_RANK,
     MOST_TIME,
     NO_ROOM,
@@ -58,7 +59,7 @@ _STAMPS_MOST: Final = (1 << 16) - 1
 
 @dataclass(slots=True)
 class PeopleBudget:
-    """Bytes that people may take in one worker process, and what that has cost."""
+    """Bytes that the people of one shard may take."""
 
     limit_bytes: int = 1 << 62
     used_bytes: int = 0
@@ -125,7 +126,7 @@ def see_people(
     may_grow: bool,
     begin: int,
 ) -> tuple[int, int]:
-    """Note persons (tokens above ``TIME_BITS`` other bits) from number ``begin`` on; (next one, why it stopped).
+    """Note persons (tokens above ``TIME_BITS`` other bits) from number ``begin`` on; (next one, status).
 
     ``times`` and all bounds count from the same base; ``day`` and ``kept_all`` by zone.
     """
@@ -179,7 +180,7 @@ def _to_registers(t: Tables, large: Large, row: int, day: int, sale: int) -> Non
     count = gather(t, row, 0, t.level[row])
     for j in range(count):
         word = t.scratch[2 * j]
-        time = np.int64(word & np.uint64(MOST_TIME))
+        time = int(word & np.uint64(MOST_TIME))
         _note_windows(large, number, word >> np.uint64(TIME_BITS), time, day, sale)
 
 
@@ -228,7 +229,7 @@ def count_people(
         number = large.number[row]
         start = np.int64(t.at[row])
         stop = start + t.caps[kind]
-        if t.caps[kind] <= 32:
+        if t.caps[kind] <= LISTED:
             stop = start + t.used[row]
         entries = t.arena[start:stop]
         today = day[zone[row]]
@@ -236,10 +237,10 @@ def count_people(
         for word in entries:
             if word:
                 time = np.int64(word & np.uint64(MOST_TIME))
-                a += time >= sliding[0]
-                b += time >= sliding[1]
-                c += time >= today
-                d += time >= sale
+                a += int(time >= sliding[0])
+                b += int(time >= sliding[1])
+                c += int(time >= today)
+                d += int(time >= sale)
         level = t.level[row]
         scale = float(1 << level)
         counts[i, 0] = a * scale
@@ -263,10 +264,7 @@ def count_people(
 
 @compiled
 def _all_old(stamps: U16, least: int) -> bool:
-    for stamp in stamps:
-        if stamp >= least:
-            return False
-    return True
+    return stamps.max() < least
 
 
 @compiled
@@ -274,17 +272,17 @@ def shift_stamps(stamps: U16, by: int) -> None:
     """Count stamps from a base ``by`` later; what would be before it is forgotten."""
     flat = stamps.reshape(-1)
     for i in range(len(flat)):
-        flat[i] = np.uint16(max(np.int64(flat[i]) - by, 0))
+        flat[i] = np.uint16(max(int(flat[i]) - by, 0))
 
 
 class Distinct:
     """Distinct people by row, of one kind (visitors, or buyers) in one shard."""
 
-    def __init__(self, budget: PeopleBudget, *, with_sale: bool) -> None:
+    def __init__(self, budget: PeopleBudget, *, with_sale: bool, most_entries: int = MOST_ENTRIES) -> None:
         self._budget = budget
         self._era: Era | None = None
         self._registers = 2 if with_sale else 1
-        self.tables = PersonTables(MOST_ENTRIES, double=False)
+        self.tables = PersonTables(most_entries, double=False)
         self.large = Large(
             number=np.full(64, -1, np.int32),
             registers=np.zeros((0, self._registers, REGISTERS), np.uint8),
@@ -461,11 +459,6 @@ class Distinct:
         now = self.nbytes
         self._budget.used_bytes += now - self._told_bytes
         self._told_bytes = now
-
-    def join(self, budget: PeopleBudget) -> None:
-        """Count against ``budget`` from now on (after a restart)."""
-        self._budget, self._told_bytes = budget, 0
-        self._tell()
 
     @property
     def thinned(self) -> int:

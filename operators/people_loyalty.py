@@ -1,11 +1,11 @@
 """Who came back: people with two paid orders, and people who were customers before, in day and sale.
 
-Every buyer has an entry: the times of its latest paid order, of the one before, and of the latest that was said
-not to be its first. Two orders in a window means that the one before the latest is in it; the order in
-which events come does not matter. Exact while a merchant has at most ``EXACT_BUYERS`` buyers to remember;
-beyond, one in two of them is kept, chosen by token, one in four, and so on, at least some ``EXACT_BUYERS`` / 2
-while all are in the window: the share of those that came back is told right within 0.5 / sqrt(kept), 0.9 %
-of the buyers, as one standard error, and is multiplied by the number of buyers.
+Every buyer has an entry: the times of its latest paid order, of the one before, and of the latest that was
+said not to be its first. Two orders in a window means that the one before the latest is in it; the order
+in which events come does not matter. Exact while a merchant has at most ``EXACT_BUYERS`` to remember;
+beyond, one in two of them is kept, chosen by token, one in four, and so on, at least some
+``EXACT_BUYERS`` / 2 while all are in the window: the share of those that came back is told within
+0.5 / sqrt(kept), 0.9 % of the buyers, as one standard error, and is multiplied by the number of buyers.
 """
 
 from __future__ import annotations
@@ -17,13 +17,17 @@ import numpy.typing as npt
 
 from operators.batches import F64, I32, I64, U8
 from operators.bytes_kernels import PADDING_BYTES, U64, compiled, grown, hash_bytes
+from operators.json_scan import PERSON_SEED
 from operators.people_distinct import PeopleBudget
 from operators.people_span import NEVER, Era, Span
 from operators.people_tables import (
     DONE,
     FULL,
+    LISTED,
     MOST_TIME,
     NO_ROOM,
+    NOT_FIRST,
+    SAYS,
     TIME_BITS,
     PersonTables,
     Tables,
@@ -37,10 +41,6 @@ from operators.people_tables import (
 MOST_BUYERS: Final = 8192
 EXACT_BUYERS: Final = MOST_BUYERS * 3 // 4
 """A merchant with at most this many buyers to remember is told exactly."""
-NOT_FIRST: Final = 2
-"""Bit of a person: the order says that it is not the buyer's first."""
-SAYS: Final = 4
-"""Bit of a person: the order says whether it is the buyer's first."""
 _KNOWN: Final = np.uint64(1 << (2 * TIME_BITS))
 _OLD: Final = 512
 
@@ -119,7 +119,7 @@ def mark_known(t: Tables, row: int, known: U64, at: int, count: int) -> None:
     """Set the mark of each of the row's buyers anew."""
     start = np.int64(t.at[row])
     cap = t.caps[t.kind[row]]
-    for i in range(start, start + (t.used[row] if cap <= 32 else cap)):
+    for i in range(start, start + (t.used[row] if cap <= LISTED else cap)):
         if t.arena[i] != 0:
             t.more[i] &= ~_KNOWN
             if _is_known(known, at, count, t.arena[i] >> np.uint64(TIME_BITS)):
@@ -134,7 +134,7 @@ def count_back(t: Tables, rows: I64, zone: U8, day: I64, sale: int, counts: I64)
         row = rows[i]
         start = np.int64(t.at[row])
         cap = t.caps[t.kind[row]]
-        for j in range(start, start + (t.used[row] if cap <= 32 else cap)):
+        for j in range(start, start + (t.used[row] if cap <= LISTED else cap)):
             word = t.arena[j]
             if word == 0:
                 continue
@@ -154,10 +154,10 @@ def count_back(t: Tables, rows: I64, zone: U8, day: I64, sale: int, counts: I64)
 class Loyalty:
     """Repeat and returning buyers by row, in one shard."""
 
-    def __init__(self, budget: PeopleBudget) -> None:
+    def __init__(self, budget: PeopleBudget, *, most_buyers: int = MOST_BUYERS) -> None:
         self._budget = budget
         self._era: Era | None = None
-        self.tables = PersonTables(MOST_BUYERS, double=True)
+        self.tables = PersonTables(most_buyers, double=True)
         self._says: U8 = np.zeros(64, np.uint8)
         self._known: U64 = np.zeros(0, np.uint64)
         self._known_at: I64 = np.zeros(64, np.int64)
@@ -166,7 +166,7 @@ class Loyalty:
         self._tell()
 
     def add(self, rows: I32, persons: U64, buckets: I64, zone: U8, span: Span, era: Era) -> None:
-        """Note paid orders, each once. ``persons``: tokens above ``TIME_BITS`` bits, of which some are flags."""
+        """Note paid orders, each once. ``persons``: as of ``people_tables.person_of``."""
         self.reserve(len(zone))
         self._move(era)
         times = era.times(buckets)
@@ -207,12 +207,15 @@ class Loyalty:
         needed = int(self._known_count[rows].sum())
         if len(self._known) <= 2 * needed + _OLD:
             return
-        parts = [self._known[a : a + n] for a, n in zip(self._known_at[rows], self._known_count[rows])]
+        parts = [self._known[a : a + n] for a, n in zip(*self._lists(rows), strict=True)]
         self._known_at[rows] = np.cumsum(self._known_count[rows]) - self._known_count[rows]
         self._known = np.concatenate(parts) if parts else np.zeros(0, np.uint64)
 
+    def _lists(self, rows: I64) -> tuple[I64, I32]:
+        return self._known_at[rows], self._known_count[rows]
+
     def shares(self, rows: I64, zone: U8, span: Span, era: Era) -> tuple[I64, npt.NDArray[np.bool_]]:
-        """n x (day, sale) x (buyers held, repeat, returning), and whether those are all of the row's buyers."""
+        """n x (day, sale) x (buyers held, repeat, returning), and whether all of a row's buyers are held."""
         self.reserve(len(zone))
         self._move(era)
         day = era.times(span.day)
@@ -223,7 +226,7 @@ class Loyalty:
 
     def told(self, rows: I64) -> npt.NDArray[np.bool_]:
         """Whether anything tells who is a returning buyer of each merchant."""
-        return (self._says[rows] != 0) | (self._known_count[rows] >= 0)
+        return np.asarray((self._says[rows] != 0) | (self._known_count[rows] >= 0))
 
     def sweep(self, zone: U8, span: Span, era: Era) -> None:
         """Forget buyers of days that are over, and give their memory back."""
@@ -256,11 +259,6 @@ class Loyalty:
         self._budget.used_bytes += now - self._told_bytes
         self._told_bytes = now
 
-    def join(self, budget: PeopleBudget) -> None:
-        """Count against ``budget`` from now on (after a restart)."""
-        self._budget, self._told_bytes = budget, 0
-        self._tell()
-
     @property
     def thinned(self) -> int:
         """How often a table was halved for want of memory."""
@@ -277,7 +275,7 @@ class Loyalty:
 def _tokens(data: U8, ends: I64, tokens: U64) -> None:
     start = 0
     for i in range(len(ends)):
-        tokens[i] = token_of(hash_bytes(data, start, ends[i] - start, 0))
+        tokens[i] = token_of(hash_bytes(data, start, ends[i] - start, PERSON_SEED))
         start = ends[i]
 
 

@@ -5,10 +5,10 @@ algorithm" (2007), read with the improved raw estimator of Ertl, "New cardinalit
 HyperLogLog sketches" (2017), algorithm 6: right from 0 up, for any number of registers, without tables of
 corrections.
 
-Two forms. A window that only grows keeps a register's greatest rank: one byte, so 3 KiB. A window that slides
-keeps, for each rank, when it was last seen (a *plane* of stamps); the register's value in any stretch up
-to now is the greatest rank seen in it, exactly what plain registers of that stretch would hold. Neither depends
-on the order of events.
+Two forms. A window that only grows keeps a register's greatest rank: one byte, so 3 KiB. A window that
+slides keeps, for each rank, when it was last seen (a *plane* of stamps); the register's value in any stretch
+up to now is the greatest rank seen in it, exactly what plain registers of that stretch would hold. Neither
+depends on the order of events.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ REGISTERS: Final = 3072
 STANDARD_ERROR: Final = 1.04 / math.sqrt(REGISTERS)
 VALUES: Final = MOST_RANK + 1
 """Values that a register takes: 0 (nobody) to ``MOST_RANK``."""
+
+MOST_STAMP: Final = (1 << 32) - 2
 
 U16 = npt.NDArray[np.uint16]
 U32 = npt.NDArray[np.uint32]
@@ -116,7 +118,7 @@ def stamp_people(tokens: U64, buckets: I64, stamps: U32) -> None:
         token = tokens[i]
         rank = rank_of(token) - 1
         place = register_of(token)
-        stamps[rank, place] = max(stamps[rank, place], np.uint32(buckets[i]))
+        stamps[rank, place] = max(stamps[rank, place], np.uint32(min(buckets[i], MOST_STAMP)))
 
 
 @compiled

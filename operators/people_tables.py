@@ -24,7 +24,15 @@ MOST_TIME: Final = (1 << TIME_BITS) - 1
 MOST_RANK: Final = 25
 """Ranks of tokens run from 1 to this; half of all tokens have 1, a quarter 2, and so on."""
 
-_LISTED: Final = 32
+BUYER: Final = 1
+"""Bit of a person below its token: it paid. Without it, it visited."""
+NOT_FIRST: Final = 2
+"""Bit of a buyer: the order says that it is not the first."""
+SAYS: Final = 4
+"""Bit of a buyer: the order says whether it is the first."""
+
+LISTED: Final = 32
+"""Entries up to which a table is a list."""
 _STEPS: Final = (
     0, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048,
     3072, 4096, 6144, 8192,
@@ -40,6 +48,12 @@ def token_of(hashed: np.uint64) -> np.uint64:
     """The token of a person from the 64-bit hash of its id: its upper 40 bits, never 0."""
     token = hashed >> np.uint64(64 - TOKEN_BITS)
     return token if token != 0 else np.uint64(1)
+
+
+@compiled
+def person_of(hashed: np.uint64, flags: int) -> np.uint64:
+    """A person as it travels: its token above ``TIME_BITS`` bits, of which the lowest are flags."""
+    return token_of(hashed) << np.uint64(TIME_BITS) | np.uint64(flags)
 
 
 @compiled
@@ -74,7 +88,7 @@ def find(t: Tables, row: int, token: np.uint64) -> int:
     cap = t.caps[t.kind[row]]
     start = np.int64(t.at[row])
     used = np.int64(t.used[row])
-    if cap <= _LISTED:
+    if cap <= LISTED:
         for i in range(start, start + used):
             if t.arena[i] >> np.uint64(TIME_BITS) == token:
                 return int(i)
@@ -94,7 +108,7 @@ def gather(t: Tables, row: int, keep: int, level: int) -> int:
     """Copy the row's entries seen at ``keep`` or later, of ranks above ``level``, to scratch; how many."""
     cap = t.caps[t.kind[row]]
     start = np.int64(t.at[row])
-    stop = start + (t.used[row] if cap <= _LISTED else cap)
+    stop = start + (t.used[row] if cap <= LISTED else cap)
     count = 0
     for i in range(start, stop):
         word = t.arena[i]
@@ -149,7 +163,7 @@ def place(t: Tables, row: int, count: int, kind: int) -> bool:
     for j in range(count):
         word = t.scratch[2 * j]
         slot = start + j
-        if cap > _LISTED:
+        if cap > LISTED:
             slot = start + np.int64(((word >> np.uint64(TIME_BITS + 8)) * np.uint64(cap)) >> np.uint64(32))
             while t.arena[slot] != 0:
                 slot += 1
@@ -212,7 +226,7 @@ def _shift(t: Tables, rows: int, by: int) -> None:
     for row in range(rows):
         cap = t.caps[t.kind[row]]
         start = np.int64(t.at[row])
-        for i in range(start, start + (t.used[row] if cap <= _LISTED else cap)):
+        for i in range(start, start + (t.used[row] if cap <= LISTED else cap)):
             if t.arena[i] != 0:
                 t.arena[i] = t.arena[i] & ~np.uint64(MOST_TIME) | _earlier(t.arena[i], by, 1)
                 if len(t.more):
@@ -226,7 +240,9 @@ def _shift(t: Tables, rows: int, by: int) -> None:
 @compiled
 def _earlier(word: np.uint64, by: int, least: int) -> np.uint64:
     time = np.int64(word & np.uint64(MOST_TIME))
-    return np.uint64(0) if time == 0 else np.uint64(max(time - by, least))
+    if time == 0:
+        return np.uint64(0)
+    return np.uint64(time - by) if time - by > least else np.uint64(least)
 
 
 class PersonTables:
@@ -234,7 +250,7 @@ class PersonTables:
 
     def __init__(self, most: int, *, double: bool) -> None:
         caps = np.array([c for c in _STEPS if c <= most], np.int64)
-        limits = np.where(caps <= _LISTED, caps, caps * 4 // 5)
+        limits = np.where(caps <= LISTED, caps, caps * 4 // 5)
         limits[-1] = caps[-1] * 3 // 4
         self._double = double
         self.t = self._empty(caps, limits, 64, _FIRST_ARENA)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from operators.batches import (
     I32,
@@ -28,13 +29,15 @@ from operators.event_clock import EventClock
 from operators.joins import JoinMemory
 from operators.merchant_columns import ALL_CHANGED, NO_BASELINE, MerchantColumns
 from operators.multiples import Baselines, known_zone
+from operators.people_span import Era, Span
+from operators.shard_people import ShardPeople
 from operators.shard_results import results_of, summary_of
 from operators.windows import Windows
 from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
 from schemas.windows import FINEST_BUCKET_MS, GMV, SLIDING
 
-STATE_LAYOUT = 2
+STATE_LAYOUT = 3
 """Version of what ``dump`` writes; state of another version is refused."""
 
 LONGEST = SLIDING[-1]
@@ -54,6 +57,8 @@ class ShardRules:
     series_merchants: int
     joins_bytes: int
     """Bound for the joins that the shard remembers."""
+    people_bytes: int = 1 << 40
+    """Bound for the people that the shard remembers."""
 
 
 class Shard:
@@ -70,8 +75,10 @@ class Shard:
         self.windows = Windows(self.columns, self.zones, rules.sale_opens_ms)
         self.closing = Closing(self.windows)
         self.joins = JoinMemory(rules.joins_bytes)
+        self.people = ShardPeople(rules.people_bytes, with_sale=rules.sale_opens_ms is not None)
         self.late = 0
         self._packed_ms = 0
+        self._swept_hour = 0
 
     def take(self, delta: ShardDelta) -> list[DeadLetter]:
         """Count a delta; the events among its suspects that are late come back as dead letters."""
@@ -87,6 +94,7 @@ class Shard:
         if self.clock.watermark_ms >= 0:
             self.closing.close(self.clock.watermark_ms, len(self.merchants))
             self._pack()
+            self._sweep()
         self.late += len(late)
         return late
 
@@ -103,6 +111,7 @@ class Shard:
         if int(buckets.min()) * FINEST_BUCKET_MS < self._surely_kept_ms():
             kept = self._kept(rows, buckets)
             late = [self._late_row(delta, int(i)) for i in np.flatnonzero(~kept)]
+        self._take_people(delta, rows, kept)
         if len(delta.joins.rows):
             values = values.copy()  # the delta goes to the journal as it came
             self.joins.count(delta.joins.rows, delta.joins.people, delta.id_hashes, kept, values)
@@ -111,6 +120,35 @@ class Shard:
             newest_ms, arrived_ms = newest_ms[kept], arrived_ms[kept]
         self._add(rows, buckets, values, newest_ms, arrived_ms)
         return late
+
+    def _take_people(self, delta: ShardDelta, rows: I32, kept: npt.NDArray[np.bool_]) -> None:
+        if delta.person_ends is None or not len(delta.persons):
+            return
+        row = np.repeat(np.arange(len(rows)), np.diff(delta.person_ends, prepend=0))
+        persons = delta.persons
+        if not kept.all():
+            row, persons = row[kept[row]], persons[kept[row]]
+        zone = self.columns.zone[: len(self.merchants)]
+        self.people.take(rows[row], persons, delta.buckets[row], zone, *self.span())
+
+    def span(self) -> tuple[Span, Era]:
+        """Where the windows of people begin now. Needs an event."""
+        newest_ms = self.windows.newest_ms
+        day_ms = self.windows.days.start_ms
+        if len(day_ms) < len(self.zones):  # a zone since the last event: its day is known with the next one
+            day_ms = np.append(day_ms, np.full(len(self.zones) - len(day_ms), day_ms[0]))
+        closing = self.closing
+        span = Span.of(
+            newest_ms, day_ms, self.windows.sale_bucket, closing.next_minute, closing.days.start_ms
+        )
+        return span, Era.of(newest_ms)
+
+    def _sweep(self) -> None:
+        """Once an event-time hour, forget people whom no window will ask for."""
+        if self.closing.next_minute is None or self.closing.next_minute // 60 == self._swept_hour:
+            return
+        self._swept_hour = self.closing.next_minute // 60
+        self.people.sweep(self.columns.zone[: len(self.merchants)], *self.span())
 
     def _add(self, rows: I32, buckets: I64, values: I64, newest_ms: I64, arrived_ms: I64) -> None:
         self.windows.add(rows, buckets, values)
@@ -156,6 +194,10 @@ class Shard:
         for suspect in suspects:
             row, bucket, values = self._columns_of(suspect)
             if self._kept(row, bucket)[0]:
+                if suspect.person:
+                    zone = self.columns.zone[: len(self.merchants)]
+                    person = np.array([suspect.person], np.uint64)
+                    self.people.take(row, person, bucket, zone, *self.span())
                 if suspect.joined is not None:
                     self._count_join(int(row[0]), suspect.joined, values)
                 stamp = np.array([suspect.event_time_ms], np.int64)
@@ -208,9 +250,11 @@ class Shard:
             if baseline is not None:
                 self.columns.baseline[row] = self.baselines.put(baseline, held)
                 self.columns.zone[row] = self._zone_number(baseline)
+                self.people.loyalty.know(row, baseline.known_members)
             elif held != NO_BASELINE:
                 self.baselines.remove(held)
                 self.columns.baseline[row] = NO_BASELINE
+                self.people.loyalty.know(row, None)
             self.columns.changed[row] = ALL_CHANGED
 
     def _zone_number(self, baseline: Baseline) -> int:
@@ -289,7 +333,7 @@ class Shard:
     def nbytes(self) -> int:
         """Bytes held."""
         merchants = self.merchants.nbytes + self.columns.nbytes + self.baselines.nbytes
-        return merchants + self.windows.nbytes + self.joins.nbytes
+        return merchants + self.windows.nbytes + self.joins.nbytes + self.people.nbytes
 
     def dump(self) -> bytes:
         """The whole state as bytes."""
@@ -310,12 +354,13 @@ class Shard:
             setattr(shard, slot, value)
         shard.clock.resume(rules.sources, rules.lateness_ms)
         shard.joins.limit_bytes = rules.joins_bytes
+        shard.people.budget.limit_bytes = rules.people_bytes
         return shard
 
 
 _STATE = (
-    *("clock", "merchants", "columns", "baselines", "zones", "windows", "closing", "joins"),
-    *("late", "_packed_ms"),
+    *("clock", "merchants", "columns", "baselines", "zones", "windows", "closing", "joins", "people"),
+    *("late", "_packed_ms", "_swept_hour"),
 )
 _ROW_0 = np.zeros(1, np.int32)
 _KEPT = np.ones(1, np.bool_)

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from operators.batches import F64, MULTIPLE_BOUNDS, MerchantRows, ShardSummary
+from operators.batches import F64, I64, MULTIPLE_BOUNDS, NO_EVENT_MS, MerchantRows, ShardSummary
 from operators.leaders import candidates_of
 from operators.merchant_columns import NO_BASELINE
 from operators.multiples import Rows, multiples_of, peaks_of, ratio
-from schemas.windows import GMV, WINDOWS
+from operators.shard_people import ABSENT
+from schemas.windows import DISTINCT, DISTINCT_WINDOWS, GMV, WINDOWS
 
 if TYPE_CHECKING:
     from operators.shard import Shard
@@ -42,7 +43,15 @@ def results_of(shard: Shard, rows: Rows) -> MerchantRows:
         baseline_gmv=np.where(having, shard.baselines.gmv[base], np.nan),
         baseline_orders=np.where(having, shard.baselines.orders[base], np.nan),
         arrived_ms=columns.arrived_ms[rows],
+        distinct=_people_of(shard, rows),
     )
+
+
+def _people_of(shard: Shard, rows: Rows) -> I64:
+    if shard.windows.newest_ms == NO_EVENT_MS:
+        return np.full((len(rows), len(DISTINCT), len(DISTINCT_WINDOWS)), ABSENT, np.int64)
+    zone = shard.columns.zone[: len(shard.merchants)]
+    return shard.people.counts(rows.astype(np.int64), zone, *shard.span())
 
 
 def summary_of(shard: Shard) -> ShardSummary:
@@ -77,6 +86,9 @@ def summary_of(shard: Shard) -> ShardSummary:
         joins_bytes=shard.joins.nbytes,
         repeated_joins=shard.joins.repeated,
         forgotten_joins=shard.joins.forgotten,
+        registers=None if shard.windows.newest_ms == NO_EVENT_MS else shard.people.registers(shard.span()[0]),
+        people_bytes=shard.people.nbytes,
+        thinned=shard.people.thinned,
     )
 
 

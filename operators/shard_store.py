@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from operators.batches import I32, Progress
+from operators.batches import I32, I64, Progress
 from operators.bytes_kernels import PADDING_BYTES
 from operators.delta import Joins, ShardBaselines, ShardDelta
 from operators.journal import Journal, Retired, read_upto
@@ -87,6 +87,8 @@ def merge_deltas(deltas: list[ShardDelta]) -> list[ShardDelta]:
             arrived_ms=np.concatenate([d.arrived_ms for d in filled]),
             suspects=[s for d in filled for s in d.suspects],
             joins=_joins_of(filled),
+            person_ends=_person_ends_of(filled),
+            persons=np.concatenate([d.persons for d in filled]),
         )
     )
     return merged
@@ -99,6 +101,16 @@ def _joins_of(deltas: list[ShardDelta]) -> Joins:
         [d.joins.rows + n for d, n in zip(deltas, before, strict=True)], dtype=np.int32
     )
     return Joins(rows, np.concatenate([d.joins.people for d in deltas]))
+
+
+def _person_ends_of(deltas: list[ShardDelta]) -> I64:
+    before = 0
+    ends = []
+    for delta in deltas:
+        held = delta.person_ends
+        ends.append((np.zeros(len(delta), np.int64) if held is None else held) + before)
+        before += len(delta.persons)
+    return np.concatenate(ends)
 
 
 def _blocks(data: bytes) -> Iterator[tuple[int, bytes]]:
