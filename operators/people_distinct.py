@@ -1,10 +1,10 @@
 """Distinct people of many merchants at once, in the windows 5m, 1h, day and sale.
 
 A merchant begins with a table of whom it saw last when: exact. When more than ``EXACT_PEOPLE`` have to be
-remembered it becomes *large*: ``day`` and ``sale`` go to registers of 3 KiB each, and its table keeps the last
-hour alone. When even an hour brings more, people of rank 1 leave the table for a plane of stamps (6 KiB),
-then those of rank 2, and so on: the table always holds the people of higher ranks than its planes, so
-nothing is lost and the estimate is that of sliding registers, whatever was converted when. The answer is
+remembered it becomes *large*: ``day`` and ``sale`` go to registers of 3 KiB each, and its table keeps the
+last hour alone. When even an hour brings more, people of rank 1 leave the table for a plane of stamps
+(6 KiB), then those of rank 2, and so on: the table always holds the people of higher ranks than its planes,
+so nothing is lost and the estimate is that of sliding registers, whatever was converted when. The answer is
 a function of the events alone, not of their order, up to the question whether it is still exact.
 
 Nothing here runs Python for each person.
