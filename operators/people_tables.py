@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from operators.batches import I32, I64, U8
-from operators.bytes_kernels import U64, compiled, grown, trailing_zeros
+from operators.bytes_kernels import U64, compiled, grown, inlined, trailing_zeros
 
 TOKEN_BITS: Final = 40
 TIME_BITS: Final = 24
@@ -56,7 +56,7 @@ def person_of(hashed: np.uint64, flags: int) -> np.uint64:
     return token_of(hashed) << np.uint64(TIME_BITS) | np.uint64(flags)
 
 
-@compiled
+@inlined
 def rank_of(token: np.uint64) -> int:
     """1 + the zero bits below the lowest set one of the token's lower 28 bits, at most ``MOST_RANK``."""
     low = token & np.uint64(0xFFFFFFF)
@@ -82,7 +82,7 @@ class Tables(NamedTuple):
     scratch: U64  # 2 x the largest block
 
 
-@compiled
+@inlined
 def find(t: Tables, row: int, token: np.uint64) -> int:
     """Where the token's entry stands; -2 - i: it is not there and belongs at ``i``; -1: there is no room."""
     cap = t.caps[t.kind[row]]
