@@ -58,6 +58,8 @@ class EngineOptions:
     """Bound for remembered ids of events, over all partitions of one worker process."""
     joins_memory_bytes: int = 1024 * 1024 * 1024
     """Bound for remembered joins, over all shards of one worker process."""
+    people_memory_bytes: int = 2 * 1024 * 1024 * 1024
+    """Bound for remembered visitors and buyers, over all shards of one worker process."""
     timezone: str = DEFAULT_TIMEZONE
     sale_opens_ms: int | None = None
     top_size: int = 50

@@ -66,6 +66,7 @@ class Shards:
             series_watch=engine.series_watch,
             series_merchants=-(-engine.series_merchants // len(SHARD_KEYS)),
             joins_bytes=engine.joins_memory_bytes // -(-len(SHARD_KEYS) // workers),
+            people_bytes=engine.people_memory_bytes // -(-len(SHARD_KEYS) // workers),
         )
         self._clock = clock
         self._metrics = metrics

@@ -147,7 +147,7 @@ class MerchantRows:
     baseline_orders: F64  # n, a day, NaN = absent
     series: list[SeriesPoint] = field(default_factory=list)
     arrived_ms: I64 | None = None  # n, Kafka timestamp of the newest record of the merchant, -1 unknown
-    distinct: I64 | None = None  # n x DISTINCT x DISTINCT_WINDOWS, -1 = absent
+    distinct: F64 | None = None  # n x DISTINCT x DISTINCT_WINDOWS, NaN = absent
 
     def __len__(self) -> int:
         return len(self.merchant_ids)

@@ -303,7 +303,8 @@ class PersonTables:
         old = self.t
         rows = len(old.kind)
         size = int(sum(int(old.caps[k]) * int(n) for k, n in enumerate(np.bincount(old.kind))))
-        new = self._empty(old.caps, old.limits, rows, max(size, _FIRST_ARENA))._replace(level=old.level)
+        new = self._empty(old.caps, old.limits, rows, max(size, _FIRST_ARENA))
+        new = new._replace(level=old.level, scratch=old.scratch)
         _sweep(new, old, keep, rows)
         new.counts[1] = old.counts[1]
         used = max(int(new.counts[0]) * 9 // 8, _FIRST_ARENA)

@@ -63,6 +63,7 @@ class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, Sh
         self._next_summary = 0.0
         self._refreshed = 0
         self._forgotten = 0
+        self._thinned = 0
         self._last_refresh = time.monotonic()
         self._last_snapshot: float | None = None
         self._store: ShardStore | None = None
@@ -73,6 +74,7 @@ class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, Sh
             self._shard_held = self._store.load(resume, rules)
             self._minutes_upto_ms = resume.minutes_upto_ms
             self._forgotten = self._shard_held.joins.forgotten
+            self._thinned = self._shard_held.people.thinned
 
     def _shard_of(self, number: int) -> Shard:
         # Bytewax does not tell a logic its key: a new shard learns its number with its first input.
@@ -140,6 +142,14 @@ class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, Sh
                 "raise engine.joins_memory_mib",
                 summary.shard,
                 summary.forgotten_joins,
+            )
+        if summary.thinned > 2 * self._thinned:
+            self._thinned = summary.thinned
+            log.warning(
+                "shard %d has halved the people of merchants to samples %d times for want of memory: their "
+                "numbers are less exact; raise engine.people_memory_mib",
+                summary.shard,
+                summary.thinned,
             )
 
     def _refresh(self, shard: Shard, now: float) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
-from operators.batches import I32, I64, U8
+from operators.batches import F64, I32, I64, U8
 from operators.bytes_kernels import U64
 from operators.people_distinct import Distinct, PeopleBudget
 from operators.people_loyalty import Loyalty, back_counts
@@ -16,7 +14,6 @@ from operators.people_tables import BUYER, MOST_RANK, TIME_BITS
 from schemas.windows import DISTINCT, DISTINCT_WINDOWS
 
 VISITORS, BUYERS, REPEAT, RETURNING = range(len(DISTINCT))
-ABSENT: Final = -1
 _DAY = DISTINCT_WINDOWS.index("day")
 
 
@@ -51,9 +48,9 @@ class ShardPeople:
         self.loyalty.add(rows, persons, buckets, zone, span, era)
         stamp_people(persons >> np.uint64(TIME_BITS), buckets, self._stamps[1])
 
-    def counts(self, rows: I64, zone: U8, span: Span, era: Era) -> I64:
-        """People of some rows: n x DISTINCT x DISTINCT_WINDOWS, ``ABSENT`` where nothing is told."""
-        counts = np.full((len(rows), len(DISTINCT), len(DISTINCT_WINDOWS)), ABSENT, np.int64)
+    def counts(self, rows: I64, zone: U8, span: Span, era: Era) -> F64:
+        """People of some rows: n x DISTINCT x DISTINCT_WINDOWS, whole numbers, NaN where nothing is told."""
+        counts = np.full((len(rows), len(DISTINCT), len(DISTINCT_WINDOWS)), np.nan)
         buyers = self.buyers.counts(rows, zone, span, era)
         held, exact = self.loyalty.shares(rows, zone, span, era)
         back = back_counts(held, exact, buyers[:, _DAY:])

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from operators.batches import F64, I64, MULTIPLE_BOUNDS, NO_EVENT_MS, MerchantRows, ShardSummary
+from operators.batches import F64, MULTIPLE_BOUNDS, NO_EVENT_MS, MerchantRows, ShardSummary
 from operators.leaders import candidates_of
 from operators.merchant_columns import NO_BASELINE
 from operators.multiples import Rows, multiples_of, peaks_of, ratio
-from operators.shard_people import ABSENT
 from schemas.windows import DISTINCT, DISTINCT_WINDOWS, GMV, WINDOWS
 
 if TYPE_CHECKING:
@@ -47,9 +46,9 @@ def results_of(shard: Shard, rows: Rows) -> MerchantRows:
     )
 
 
-def _people_of(shard: Shard, rows: Rows) -> I64:
+def _people_of(shard: Shard, rows: Rows) -> F64:
     if shard.windows.newest_ms == NO_EVENT_MS:
-        return np.full((len(rows), len(DISTINCT), len(DISTINCT_WINDOWS)), ABSENT, np.int64)
+        return np.full((len(rows), len(DISTINCT), len(DISTINCT_WINDOWS)), np.nan)
     zone = shard.columns.zone[: len(shard.merchants)]
     return shard.people.counts(rows.astype(np.int64), zone, *shard.span())
 

@@ -158,6 +158,9 @@ class EngineSettings(Section):
     )
     dedup_memory_mib: int = Field(default=1024, ge=1, le=1_048_576, description="mebibytes from 1 to 1048576")
     joins_memory_mib: int = Field(default=1024, ge=1, le=1_048_576, description="mebibytes from 1 to 1048576")
+    people_memory_mib: int = Field(
+        default=2048, ge=16, le=1_048_576, description="mebibytes from 16 to 1048576"
+    )
     timezone: Annotated[str, AfterValidator(_known_timezone)] = Field(
         default=DEFAULT_TIMEZONE, description="a time zone of the IANA database, such as Asia/Shanghai"
     )

@@ -39,6 +39,7 @@ def _engine(settings: Settings, bounded: bool) -> EngineOptions:
         dedup_horizon_ms=round(engine.dedup_horizon_seconds * SECOND_MS),
         dedup_memory_bytes=engine.dedup_memory_mib * MEBIBYTE,
         joins_memory_bytes=engine.joins_memory_mib * MEBIBYTE,
+        people_memory_bytes=engine.people_memory_mib * MEBIBYTE,
         timezone=engine.timezone,
         sale_opens_ms=None if opens is None else milliseconds(opens),
         top_size=engine.leaderboard_size,

@@ -26,6 +26,8 @@ from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
 from schemas.windows import (
     DAY_MS,
+    DISTINCT,
+    DISTINCT_WINDOWS,
     HOUR_MS,
     LATENESS_MS,
     MEASURES,
@@ -212,6 +214,13 @@ def fields_of(rows: MerchantRows) -> dict[str, dict[str, Any]]:
         for w, window in enumerate(WINDOWS):
             for m, measure in enumerate(MEASURES):
                 fields[f"{measure}:{window}"] = int(rows.measures[i, w, m])
+        if rows.distinct is not None:
+            for d, people in enumerate(DISTINCT):
+                for w, window in enumerate(DISTINCT_WINDOWS):
+                    count = float(rows.distinct[i, d, w])
+                    if count == count:
+                        fields[f"{people}:{window}"] = int(count)
+        for w, window in enumerate(WINDOWS):
             for k, multiple in enumerate(MULTIPLES):
                 value = float(rows.multiples[i, w, k])
                 if value == value:

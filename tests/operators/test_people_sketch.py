@@ -1,4 +1,4 @@
-"""Distinct people: exact where it says so, within the published error beyond it, whatever the order of events."""
+"""Distinct people: exact where it says so, within the published error beyond, whatever the order of events."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_a_merchant_is_exact_up_to_its_documented_size() -> None:
 
 @pytest.mark.parametrize("people", [1_000, 3_000, 10_000, 100_000, 1_000_000])
 def test_the_error_is_within_the_published_bound(people: int) -> None:
-    """Root mean square of 200 sets (60 of the largest); a set of seeds, so the test is the same every time."""
+    """Root mean square of 200 sets (60 of the largest), always the same ones."""
     sets = 200 if people <= 100_000 else 60
     rng = np.random.default_rng(people)
     buckets = np.full(people, 5, np.int64)
@@ -233,7 +233,7 @@ def test_times_stay_right_across_many_months() -> None:
 
 
 def test_memory_is_bounded_and_counts_become_samples() -> None:
-    """Without memory for more, tables are halved to samples: no crash, and counts that are still about right."""
+    """Without memory for more, tables are halved to samples: no crash, and counts are still about right."""
     limit = 1 << 20
     distinct = Distinct(PeopleBudget(limit), with_sale=True)
     newest_ms = DAY_START_MS + HOUR_MS // 2
