@@ -264,7 +264,7 @@ def count_people(
 
 @compiled
 def _all_old(stamps: U16, least: int) -> bool:
-    return stamps.max() < least
+    return bool(stamps.max() < least)
 
 
 @compiled

@@ -1,4 +1,4 @@
-"""Distinct people: exact where it says so, within the published error beyond, whatever the order of events."""
+"""Distinct people: exact where it says so, within the published error beyond, in any order of events."""
 
 from __future__ import annotations
 
