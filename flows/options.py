@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from operators.leaders import BoardRules
 from schemas.redis_layout import DEFAULT_PREFIX
 from schemas.windows import DEFAULT_TIMEZONE, LATENESS_MS
 
@@ -62,10 +63,8 @@ class EngineOptions:
     """Bound for remembered visitors and buyers, over all shards of one worker process."""
     timezone: str = DEFAULT_TIMEZONE
     sale_opens_ms: int | None = None
-    top_size: int = 50
-    """Merchants on each leaderboard in Redis."""
-    top_min_orders: int = 10
-    """Orders in the window below which a merchant is on no leaderboard of multiples."""
+    top: BoardRules = field(default_factory=BoardRules)
+    """Merchants on each leaderboard in Redis, and what they need to stand there."""
     series_watch: tuple[str, ...] = ()
     """Merchants that always have a series."""
     series_merchants: int = 240

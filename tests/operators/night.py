@@ -16,6 +16,7 @@ from operators.decode import ClickDecoder, OrderDecoder, raw_batch
 from operators.dedup import Dedup, DedupBudget
 from operators.delta import ShardBaselines, ShardDelta
 from operators.event_lane import EventLane
+from operators.leaders import BoardRules
 from operators.order_scan import OrderColumns
 from operators.order_tally import OrderTally
 from operators.process_clock import ProcessClock
@@ -32,7 +33,7 @@ from schemas.windows import (
     LATENESS_MS,
     MEASURES,
     MINUTE_MS,
-    MULTIPLES,
+    RATIOS,
     SLIDING,
     WINDOWS,
 )
@@ -95,8 +96,7 @@ def rules(partitions: int = 1, click_partitions: int = 0, **fields: Any) -> Shar
         "lateness_ms": LATENESS_MS,
         "timezone": "Asia/Shanghai",
         "sale_opens_ms": DAY_START_MS,
-        "top_size": 50,
-        "top_min_orders": 1,
+        "top": BoardRules(50, 1, 1, 1, 1),
         "series_watch": (),
         "series_merchants": 0,
         "joins_bytes": 1 << 20,
@@ -214,17 +214,16 @@ def fields_of(rows: MerchantRows) -> dict[str, dict[str, Any]]:
         for w, window in enumerate(WINDOWS):
             for m, measure in enumerate(MEASURES):
                 fields[f"{measure}:{window}"] = int(rows.measures[i, w, m])
+            for k, multiple in enumerate(RATIOS):
+                value = float(rows.ratios[i, w, k])
+                if value == value:
+                    fields[f"{multiple}:{window}"] = value
         if rows.distinct is not None:
             for d, people in enumerate(DISTINCT):
                 for w, window in enumerate(DISTINCT_WINDOWS):
                     count = float(rows.distinct[i, d, w])
                     if count == count:
                         fields[f"{people}:{window}"] = int(count)
-        for w, window in enumerate(WINDOWS):
-            for k, multiple in enumerate(MULTIPLES):
-                value = float(rows.multiples[i, w, k])
-                if value == value:
-                    fields[f"{multiple}:{window}"] = value
         peak = float(rows.peak_multiple[i])
         if peak == peak:
             fields["peak"] = peak
