@@ -142,6 +142,7 @@ class MerchantRows:
     urgent: npt.NDArray[np.bool_]  # n, False: only time has passed (sliding windows fell)
     measures: I64  # n x W x M
     ratios: F64  # n x W x K, NaN = absent
+    people: F64  # n x DISTINCT x DISTINCT_WINDOWS, whole numbers, NaN = absent
     peak_multiple: F64  # n, NaN = absent
     peak_same_period: F64  # n, NaN = absent
     peak_at_ms: I64  # n, -1 = absent
@@ -154,7 +155,6 @@ class MerchantRows:
     ordinary: dict[str, list[float] | None] = field(default_factory=dict)
     """Subject of a series -> the baseline's gmv in fen in each hour of the local clock; None removes it."""
     arrived_ms: I64 | None = None  # n, Kafka timestamp of the newest record of the merchant, -1 unknown
-    distinct: F64 | None = None  # n x DISTINCT x DISTINCT_WINDOWS, NaN = absent
 
     def __len__(self) -> int:
         return len(self.merchant_ids)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from operators.batches import F64, I32, I64, U8
 from operators.bytes_kernels import U64, compiled, grown
@@ -397,6 +398,11 @@ class Distinct:
             within = starts[:, outer] <= starts[:, inner]
             counts[within, outer] = np.maximum(counts[within, outer], counts[within, inner])
         return np.rint(counts)
+
+    def at_least(self, people: int) -> npt.NDArray[np.bool_]:
+        """By row, whether any window may hold so many: others need not be counted to find the greatest."""
+        t = self.tables.t
+        return np.asarray((t.used >= people) | (t.level > 0) | (self.large.number[: len(t.used)] >= 0))
 
     def sweep(self, zone: U8, span: Span, era: Era) -> None:
         """Forget whom no window will ask for any more, and give their memory back. Once an hour."""

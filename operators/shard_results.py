@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from operators.batches import F64, MULTIPLE_BOUNDS, NO_EVENT_MS, MerchantRows, ShardSummary
-from operators.leaders import candidates_of
+from operators.leaders import Candidate, candidates_of, named_best
 from operators.merchant_columns import NO_BASELINE
 from operators.multiples import Rows, multiples_of, peaks_of, ratio
-from operators.rates import rates_of
+from operators.rates import BUYERS, VISITORS, part, rates_of
 from operators.windows import HOUR_WINDOW
 from schemas.windows import DISTINCT, DISTINCT_WINDOWS, GMV, WINDOWS
 
@@ -28,6 +28,7 @@ def results_of(shard: Shard, rows: Rows) -> MerchantRows:
     peak, peak_same_period = peaks_of(rows, columns, shard.baselines, shard.zones)
     measures = columns.sums[rows]
     multiples = multiples_of(rows, columns, shard.baselines, shard.zones, bounds)
+    people = _people_of(shard, rows)
     return MerchantRows(
         shard=shard.number,
         progress=shard.clock.offsets,
@@ -37,7 +38,8 @@ def results_of(shard: Shard, rows: Rows) -> MerchantRows:
         clicked=columns.clicked[rows],
         urgent=columns.urgent[rows],
         measures=measures,
-        ratios=np.concatenate((multiples, rates_of(measures)), axis=2),
+        ratios=np.concatenate((multiples, rates_of(measures, people)), axis=2),
+        people=people,
         peak_multiple=peak,
         peak_same_period=peak_same_period,
         peak_at_ms=np.where(np.isnan(peak), -1, columns.peak_at_ms[rows]),
@@ -47,7 +49,6 @@ def results_of(shard: Shard, rows: Rows) -> MerchantRows:
         baseline_new_members=np.where(having, shard.baselines.new_members[base], np.nan),
         hundred_hours=columns.hundred_hours[rows],
         arrived_ms=columns.arrived_ms[rows],
-        distinct=_people_of(shard, rows),
     )
 
 
@@ -65,6 +66,7 @@ def summary_of(shard: Shard) -> ShardSummary:
     held = shard.baselines
     base = columns.baseline[:count]
     candidates = candidates_of(shard.merchants, columns, held, shard.rules.top)
+    candidates |= _by_conversion(shard)
     hour = ratio(
         columns.sums[:count, HOUR_WINDOW, GMV], np.where(base >= 0, shard.baselines.gmv[base], np.nan)
     )
@@ -94,6 +96,21 @@ def summary_of(shard: Shard) -> ShardSummary:
         people_bytes=shard.people.nbytes,
         thinned=shard.people.thinned,
     )
+
+
+def _by_conversion(shard: Shard) -> dict[tuple[str, str], list[Candidate]]:
+    """Candidates by conversion: the only metric for which people have to be counted first."""
+    rules = shard.rules.top
+    rows = np.flatnonzero(shard.people.visitors.at_least(rules.min_visitors)[: len(shard.merchants)])
+    people = _people_of(shard, rows)
+    visitors = people[:, VISITORS]
+    scores = np.where(visitors >= rules.min_visitors, part(people[:, BUYERS], visitors), np.nan)
+    return {
+        ("conversion", window): named_best(
+            shard.merchants, shard.columns, shard.baselines, rows, scores[:, w], rules.size
+        )
+        for w, window in enumerate(DISTINCT_WINDOWS)
+    }
 
 
 def _same_period_total(shard: Shard, rows: Rows) -> F64:

@@ -218,12 +218,11 @@ def fields_of(rows: MerchantRows) -> dict[str, dict[str, Any]]:
                 value = float(rows.ratios[i, w, k])
                 if value == value:
                     fields[f"{multiple}:{window}"] = value
-        if rows.distinct is not None:
-            for d, people in enumerate(DISTINCT):
-                for w, window in enumerate(DISTINCT_WINDOWS):
-                    count = float(rows.distinct[i, d, w])
-                    if count == count:
-                        fields[f"{people}:{window}"] = int(count)
+        for d, people in enumerate(DISTINCT):
+            for w, window in enumerate(DISTINCT_WINDOWS):
+                count = float(rows.people[i, d, w])
+                if count == count:
+                    fields[f"{people}:{window}"] = int(count)
         peak = float(rows.peak_multiple[i])
         if peak == peak:
             fields["peak"] = peak

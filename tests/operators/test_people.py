@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 import operators.shard_store as shard_store
 from operators.batches import Standing
+from operators.board import Board
 from operators.delta import ShardDelta
+from operators.leaders import BoardRules
 from operators.people_distinct import Distinct
 from operators.people_registers import STANDARD_ERROR
 from operators.shard import Shard
@@ -307,3 +309,52 @@ def take(shard: Shard, store: ShardStore, deltas: list[ShardDelta]) -> None:
         before = shard.closing.next_minute
         shard.take(delta)
         store.note(delta, shard.closing.next_minute != before)
+
+
+def test_a_repeated_join_alone_brings_its_visitor_in_and_takes_it_out_again() -> None:
+    """It adds to no measure, so nothing else of the merchant changes."""
+    room = WarRoom(rules(1, 1))
+    shard = room.shards[shard_of_merchant("m1")]
+    join = click(1, "m1", NOON_MS, visitor_id="u1", action="join")
+    room.send_clicks(0, [encoded(join)])
+    room.send_clicks(0, [encoded({**join, "event_id": "again", "event_time": NOON_MS + HOUR_MS})])
+    rows = shard.take_changed()
+    assert rows is not None
+    assert fields_of(rows)["m1"]["visitors:5m"] == 1
+    room.send_clicks(0, [encoded(click(2, "elsewhere", NOON_MS + 2 * HOUR_MS))])
+    rows = shard.take_changed()
+    assert rows is not None
+    assert fields_of(rows)["m1"]["visitors:5m"] == 0
+
+
+def test_conversion_and_repurchase_are_ratios_of_people() -> None:
+    room = WarRoom(rules(1, 1))
+    room.send_clicks(0, [encoded(click(n, "m1", NOON_MS, visitor_id=f"u{n % 8}")) for n in range(40)])
+    room.send(
+        0, [encoded(order(n, "m1", NOON_MS, member_id=f"u{n % 2}", first_order=n == 0)) for n in range(6)]
+    )
+    fields = room.results()["m1"]
+    assert (fields["conversion:1h"], fields["repurchase_rate:day"]) == (0.25, 1.0)
+    assert not {"conversion:1m", "repurchase_rate:1h"} & set(fields)
+
+
+def test_the_board_by_conversion_needs_a_hundred_visitors_and_is_that_of_all_shards() -> None:
+    room = WarRoom(rules(1, 1, top=BoardRules(3, min_visitors=100)))
+    clicks, orders = [], []
+    for m in range(60):
+        visitors = 99 if m % 3 == 0 else 120
+        clicks += [click(1_000 * m + v, f"m{m}", NOON_MS, visitor_id=f"u{v}") for v in range(visitors)]
+        orders += [order(m * 100 + b, f"m{m}", NOON_MS, member_id=f"u{b}") for b in range(m % 50)]
+    room.send_clicks(0, [encoded(e) for e in clicks])
+    room.send(0, [encoded(e) for e in orders])
+    board = Board(3)
+    for shard in room.shards:
+        board.take(shard.summary())
+    rows = board.rows()
+    assert rows is not None
+    assert rows.tops["conversion", "1h"] == [
+        ("m49", None, 49 / 120), ("m47", None, 47 / 120), ("m46", None, 46 / 120)
+    ]  # fmt: skip
+    total = rows.rollups["total", "all"]
+    assert total["visitors:day"] == pytest.approx(120, rel=3 * STANDARD_ERROR)
+    assert total["conversion:day"] == total["buyers:day"] / total["visitors:day"]
