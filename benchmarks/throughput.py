@@ -1,6 +1,6 @@
-"""How many orders a second does the whole flow count, and how does that compare to a bare loop?
+"""How many events a second does the whole flow count, and how does that compare to a bare loop?
 
-Both read the same topic in the same run, one after the other: ``--rounds`` times the bare loop in two
+Both read the same topics in the same run, one after the other: ``--rounds`` times the bare loop in two
 processes (consume, decode, group by) and the flow in ``--workers`` processes with duplicates, windows,
 snapshots every 2 s, Redis and metrics on. The producer has finished before. Rates are from the first message
 to the last;
@@ -28,6 +28,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import clicks
 from benchmarks.orders import chunks, produce
 from warroom.children import free_port
 from warroom.services import EmbeddedBroker, EmbeddedRedis
@@ -45,9 +46,9 @@ class Measured:
     peak_mib: float
 
 
-def bare_loop(brokers: str, events: int) -> Measured:
+def bare_loop(brokers: str, topics: str, events: int) -> Measured:
     """Two processes, half the partitions each."""
-    commands = [[sys.executable, "-m", "benchmarks.bare_loop", brokers, "orders", p] for p in ("0,1", "2,3")]
+    commands = [[sys.executable, "-m", "benchmarks.bare_loop", brokers, topics, p] for p in ("0,1", "2,3")]
     started = [subprocess.Popen(c, stdout=subprocess.PIPE) for c in commands]
     told: list[dict[str, Any]] = [json.loads(p.communicate()[0]) for p in started]
     if sum(t["events"] for t in told) != events:
@@ -124,7 +125,9 @@ def _counted(port: int) -> int:
             text = answer.read().decode()
     except OSError:
         return 0
-    lines = (x for x in text.splitlines() if x.startswith("warroom_events_total{") and 'topic="orders"' in x)
+    lines = (
+        x for x in text.splitlines() if x.startswith("warroom_events_total{") and 'topic="baselines"' not in x
+    )
     return int(sum(float(x.rpartition(" ")[2]) for x in lines))
 
 
@@ -137,10 +140,13 @@ def main() -> None:
     """Produce once, measure in turns, print a table and, if asked, JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=4_000_000)
+    parser.add_argument(
+        "--clicks-per-order", type=int, default=0, help="so many of the events are clicks for each order"
+    )
     parser.add_argument("--merchants", type=int, default=10_000)
     parser.add_argument("--hot-share", type=float, default=0.0, help="share of all orders of one merchant")
     parser.add_argument("--packed", type=int, default=1, help="events a message")
-    parser.add_argument("--event-rate", type=int, default=500_000, help="orders a second of event time")
+    parser.add_argument("--event-rate", type=int, default=500_000, help="events a second of event time")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--brokers", help="a broker that is there already; otherwise the embedded one")
@@ -165,13 +171,17 @@ def measure(given: argparse.Namespace, brokers: str, redis_url: str) -> dict[str
     topics += [NewTopic("baselines", 1), NewTopic("dead-letters", 1)]
     for made in admin.create_topics(topics).values():
         made.result()
-    stream = chunks(
-        given.events, given.merchants, given.event_rate, hot_share=given.hot_share, packed=given.packed
-    )
-    events = produce(brokers, "orders", PARTITIONS, stream)
+    events, streams = 0, {"orders": chunks, "clicks": clicks.chunks}
+    for topic, share in _shares(given.clicks_per_order).items():
+        stream = streams[topic](
+            round(given.events * share), given.merchants, max(1, round(given.event_rate * share)),
+            hot_share=given.hot_share, packed=given.packed,
+        )  # fmt: skip
+        events += produce(brokers, topic, PARTITIONS, stream)
+    topics = ",".join(_shares(given.clicks_per_order))
     bare, flow = [], []
     for number in range(given.rounds):
-        bare.append(bare_loop(brokers, events))
+        bare.append(bare_loop(brokers, topics, events))
         flow.append(war_room(brokers, redis_url, events, given.workers, f"bench{number}:"))
     b, f = medians(bare), medians(flow)
     return {
@@ -179,6 +189,7 @@ def measure(given: argparse.Namespace, brokers: str, redis_url: str) -> dict[str
         "command": " ".join(sys.argv),
         "events": events,
         "merchants": given.merchants,
+        "clicks_per_order": given.clicks_per_order,
         "packed": given.packed,
         "workers": given.workers,
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
@@ -190,10 +201,17 @@ def measure(given: argparse.Namespace, brokers: str, redis_url: str) -> dict[str
     }
 
 
+def _shares(clicks_per_order: int) -> dict[str, float]:
+    """Topics that are measured, with their shares of the events."""
+    orders = 1 / (1 + clicks_per_order)
+    return {"orders": orders} | ({"clicks": 1 - orders} if clicks_per_order else {})
+
+
 def show(given: argparse.Namespace, result: dict[str, Any]) -> None:
     """A table for people."""
-    table = Table(title=f"{result['events']:,} orders, {given.packed} a message, medians of {given.rounds}")
-    for heading in ("", "orders/s", "CPU s per million", "peak MiB"):
+    what = f"{result['events']:,} events, {given.clicks_per_order} clicks an order"
+    table = Table(title=f"{what}, {given.packed} a message, medians of {given.rounds}")
+    for heading in ("", "events/s", "CPU s per million", "peak MiB"):
         table.add_column(heading, justify="left" if not heading else "right")
     for name in ("bare_loop", "flow"):
         m = result[name]
