@@ -63,6 +63,8 @@ class EngineOptions:
     """With less than this left at its present speed, an item is told as low."""
     joins_memory_bytes: int = 1024 * 1024 * 1024
     """Bound for remembered joins, over all shards of one worker process."""
+    people_memory_bytes: int = 2 * 1024 * 1024 * 1024
+    """Bound for remembered visitors and buyers, over all shards of one worker process."""
     timezone: str = DEFAULT_TIMEZONE
     sale_opens_ms: int | None = None
     top: BoardRules = field(default_factory=BoardRules)

@@ -69,6 +69,7 @@ class Shards:
             series_merchants=-(-engine.series_merchants // len(SHARD_KEYS)),
             low_stock_minutes=engine.low_stock_minutes,
             joins_bytes=engine.joins_memory_bytes // -(-len(SHARD_KEYS) // workers),
+            people_bytes=engine.people_memory_bytes // -(-len(SHARD_KEYS) // workers),
         )
         self._clock = clock
         self._metrics = metrics

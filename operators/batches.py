@@ -163,6 +163,7 @@ class MerchantRows:
     urgent: npt.NDArray[np.bool_]  # n, False: only time has passed (sliding windows fell)
     measures: I64  # n x W x M
     ratios: F64  # n x W x K, NaN = absent
+    people: F64  # n x DISTINCT x DISTINCT_WINDOWS, whole numbers, NaN = absent
     peak_multiple: F64  # n, NaN = absent
     peak_same_period: F64  # n, NaN = absent
     peak_at_ms: I64  # n, -1 = absent
@@ -207,6 +208,9 @@ class ShardSummary:
     joins_bytes: int = 0
     repeated_joins: int = 0
     forgotten_joins: int = 0
+    registers: U8 | None = None  # (visitors, buyers) x DISTINCT_WINDOWS x registers, over all merchants
+    people_bytes: int = 0
+    thinned: int = 0  # how often people were halved to a sample for want of memory
 
 
 MULTIPLE_BOUNDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)

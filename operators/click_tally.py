@@ -24,9 +24,10 @@ from operators.cuts import NO_GROUP, cut_of
 from operators.decode import Decoded
 from operators.delta import Suspect
 from operators.dimensions import Dimensions
+from operators.people_tables import person_of
 from operators.rollup_delta import RollupDelta
 from operators.shards import SHARDS
-from operators.tally import SUSPECT, Groups, Tally, group_of
+from operators.tally import SUSPECT, Groups, SeenPeople, Tally, group_of, see_once
 from schemas.windows import CARTS, FAVORITES, FINEST_BUCKET_MS, MEASURES, PLATFORM_VIEWS, PRIVATE_VIEWS, VIEWS
 
 MEASURE_OF = np.array([VIEWS, CARTS, FAVORITES, -1], np.int64)
@@ -43,6 +44,7 @@ def group_clicks(
     join_people: U64,
     join_cuts: I64,
     sources: I64,
+    seen: SeenPeople,
 ) -> tuple[int, int]:
     """Add up accepted rows by (merchant, bucket); (suspects, whose outcome is set, joins).
 
@@ -51,6 +53,7 @@ def group_clicks(
     """
     suspects = 0
     joins = 0
+    seen.recent[:] = 0
     for i in range(len(columns.event_time_ms)):
         groups.of[i] = NO_GROUP
         if columns.outcome[i] != 0:
@@ -67,6 +70,7 @@ def group_clicks(
         bucket = time_ms // FINEST_BUCKET_MS
         group = group_of(groups, columns.merchant[i], bucket, time_ms, stamped_ms[i])
         groups.of[i] = group
+        see_once(seen, group, person_of(columns.person[i], 0))
         if action == VIEW:
             groups.values[group, VIEWS] += 1
             if source != OTHER_SOURCE:
@@ -106,7 +110,7 @@ class ClickTally(Tally[ClickColumns]):
         stamped_ms = decoded.raw.timestamps_ms[decoded.lines[:, 0]]
         suspects, self._join_count = group_clicks(
             decoded.columns, stamped_ms, suspect_before_ms, self._groups,
-            self._join_groups, self._join_people, self._join_cuts, self.sources,
+            self._join_groups, self._join_people, self._join_cuts, self.sources, self._seen,
         )  # fmt: skip
         return suspects
 
@@ -134,4 +138,5 @@ class ClickTally(Tally[ClickColumns]):
             category=self._dimensions.categories.texts[columns.category[row]],
             tier=int(columns.tier[row]),
             joined=int(columns.person[row]) if action == JOIN else None,
+            person=int(person_of(columns.person[row], 0)),
         )

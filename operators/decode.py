@@ -20,7 +20,16 @@ from operators.bytes_kernels import PADDING_BYTES, U64, Interner, stable_hash
 from operators.click_scan import ACTIONS, EVENT_SEED, OTHER_SOURCE, SOURCES, ClickColumns, scan_clicks
 from operators.dimensions import Dimensions, tier_of
 from operators.json_scan import LEFT, PERSON_SEED, SCANNED, split_lines
-from operators.order_scan import ITEM, STATUSES, STOCK, OrderColumns, scan_orders
+from operators.order_scan import (
+    FIRST,
+    ITEM,
+    NOT_FIRST,
+    STATUSES,
+    STOCK,
+    UNSAID,
+    OrderColumns,
+    scan_orders,
+)
 from schemas.dead_letters import DeadLetter, Reason
 from schemas.events import FUTURE_TOLERANCE_MS, MAX_ID_BYTES, Click, Order, overlong
 
@@ -145,6 +154,7 @@ def _refuse_overlong(*ids: str) -> None:
         raise RejectedError("invalid", f"an id is longer than {MAX_ID_BYTES} bytes")
 
 
+_SAYS = {None: UNSAID, True: FIRST, False: NOT_FIRST}
 _ORDERS = msgspec.json.Decoder(Order)
 _CLICKS = msgspec.json.Decoder(Click)
 
@@ -245,6 +255,8 @@ class OrderDecoder(EventDecoder[OrderColumns]):
         columns.status[row] = status
         columns.merchant[row] = self._merchants.add(order.merchant_id)
         columns.stock[row] = (order.item_id is not None) * ITEM + (order.stock_left is not None) * STOCK
+        columns.person[row] = stable_hash(order.member_id, PERSON_SEED)
+        columns.first_order[row] = _SAYS[order.first_order]
         columns.key[row] = stable_hash(order.order_id, status + 1) or 1
         self._fill_cut(columns, row, order)
 

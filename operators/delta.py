@@ -33,6 +33,8 @@ class Suspect(msgspec.Struct, frozen=True):
     channel: str = UNKNOWN
     category: str = UNKNOWN
     tier: int = UNKNOWN_TIER
+    person: int = 0
+    """Who visited or paid, as of ``people_tables.person_of``; 0 if nobody did."""
 
 
 class _Head(msgspec.Struct, frozen=True, array_like=True):
@@ -47,6 +49,7 @@ class _Head(msgspec.Struct, frozen=True, array_like=True):
     measures: int
     """Bit ``m``: the column of measure ``m`` follows; the others are zeros."""
     joins: int
+    persons: int
     suspects: list[Suspect]
     sales: int
     names: tuple[tuple[str, ...], tuple[str, ...]]
@@ -67,6 +70,10 @@ class Joins(NamedTuple):
     def none() -> Joins:
         """No joins."""
         return _NO_JOINS
+
+
+def _nobody() -> U64:
+    return np.zeros(0, np.uint64)
 
 
 _NO_JOINS: Final = Joins(np.zeros(0, np.int32), np.zeros(0, np.uint64), np.zeros(0, np.int64))
@@ -93,6 +100,11 @@ class ShardDelta:
     """Not in ``values`` yet."""
     sales: SalesCuts = field(default_factory=SalesCuts.empty)
     names: CutNames = NO_NAMES
+    person_ends: I64 | None = None
+    """n: people of row ``i`` end here in ``persons``; None = nobody in any row."""
+    persons: U64 = field(default_factory=_nobody)
+    """Visitors and buyers, as of ``people_tables.person_of``: a visitor of a row at least once, a buyer
+    once for each paid order."""
 
     def __len__(self) -> int:
         return len(self.buckets)
@@ -114,8 +126,8 @@ class ShardDelta:
         head = _ENCODER.encode(
             _Head(
                 self.shard, p.topic, p.partition, p.next_offset, p.newest_ms, int(p.standing),
-                len(self), last - first, sum(1 << m for m in told), len(self.joins.rows), self.suspects,
-                len(self.sales), self.names,
+                len(self), last - first, sum(1 << m for m in told), len(self.joins.rows),
+                len(self.persons), self.suspects, len(self.sales), self.names,
             )
         )  # fmt: skip
         parts = [len(head).to_bytes(4, "little"), head]
@@ -133,6 +145,8 @@ class ShardDelta:
                 self.joins.cuts.tobytes(),
                 *self.sales.to_bytes(),
             ]
+            if self.person_ends is not None and len(self.persons):
+                parts += [self.person_ends.astype(np.int32).tobytes(), self.persons.tobytes()]
         return b"".join(parts)
 
     @staticmethod
@@ -171,9 +185,14 @@ class ShardDelta:
                 np.frombuffer(block, np.uint64, j, at + 4 * j).copy(),
                 np.frombuffer(block, np.int64, j, at + 12 * j).copy(),
             )
+        at += 20 * j
         if head.sales:
-            self.sales = SalesCuts.from_bytes(head.sales, block, at + 20 * j)
+            self.sales = SalesCuts.from_bytes(head.sales, block, at)
         self.names = CutNames(*head.names)
+        if head.persons:
+            at += SalesCuts.ENTRY_BYTES * head.sales
+            self.person_ends = np.frombuffer(block, np.int32, n, at).astype(np.int64)
+            self.persons = np.frombuffer(block, np.uint64, head.persons, at + 4 * n).copy()
 
     def __reduce__(self) -> tuple[object, tuple[bytes]]:
         return ShardDelta.from_bytes, (self.to_bytes(),)

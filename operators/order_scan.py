@@ -19,6 +19,7 @@ from operators.json_scan import (
     MINUS,
     NULL,
     OPEN,
+    PERSON_SEED,
     QUOTE,
     SCANNED,
     TEXT,
@@ -44,6 +45,8 @@ STATUSES = ("paid", "refunded", "cancelled", "created")
 NO_ITEM, ITEM, ITEM_STOCK = 0, 1, 3
 """Whether an order names its item, and what is left of it."""
 STOCK = 2
+UNSAID, FIRST, NOT_FIRST = 0, 1, 2
+"""What an order says of whether it is the buyer's first."""
 
 REQUIRED = 0b111111  # order_id, merchant_id, member_id, amount, status, event_time
 
@@ -70,6 +73,8 @@ class OrderColumns(NamedTuple):
     tier: I16
     stock: U8  # ``NO_ITEM``, ``ITEM`` or ``ITEM_STOCK``
     merchant: I32  # row of the worker's interner
+    person: U64  # hash of member_id
+    first_order: U8  # UNSAID, FIRST, NOT_FIRST
     key: U64  # hash of order_id and status, never 0
     outcome: U8
 
@@ -92,6 +97,8 @@ class OrderColumns(NamedTuple):
             np.empty(rows, np.int32),
             np.empty(rows, np.uint64),
             np.empty(rows, np.uint8),
+            np.empty(rows, np.uint64),
+            np.empty(rows, np.uint8),
         )
 
 
@@ -107,6 +114,14 @@ def _status_of(data: U8, p: int, length: int) -> int:
     if length == 7 and head == _CREATED:
         return CREATED
     return -1
+
+
+@compiled
+def _said(first_byte: int) -> int:
+    """What ``true``, ``false`` or ``null`` says, by its first letter."""
+    if first_byte == 116:
+        return FIRST
+    return NOT_FIRST if first_byte == 102 else UNSAID
 
 
 @compiled
@@ -136,7 +151,8 @@ def scan_order(
         return LEFT
     p = after_space(data, p + 1)
     seen = 0
-    order_at = order_length = merchant_at = merchant_length = 0
+    order_at = order_length = merchant_at = merchant_length = member_at = member_length = 0
+    first_order = UNSAID
     channel_at = channel_length = category_at = category_length = 0
     tier = UNKNOWN_TIER
     stock = NO_ITEM
@@ -175,6 +191,8 @@ def scan_order(
             p = string_end(data, at + 1)
             if load_u8(data, at) != QUOTE or not 0 < p - at - 1 <= MAX_ID_BYTES:
                 return LEFT
+            member_at = at + 1
+            member_length = p - member_at
             p += 1
             seen |= 4
         elif length == 6 and head == _AMOUNT:
@@ -247,6 +265,8 @@ def scan_order(
             p = typed_end(data, at, kind) if kind else unknown_end(data, at)
             if p < 0:
                 return LEFT
+            if kind == TRUTH:
+                first_order = _said(load_u8(data, at))
         p = after_space(data, p)
         if load_u8(data, p) == COMMA:
             p = after_space(data, p + 1)
@@ -265,6 +285,8 @@ def scan_order(
     columns.merchant[i] = intern(
         table, data, merchant_at, merchant_length, hash_bytes(data, merchant_at, merchant_length, 0)
     )
+    columns.person[i] = hash_bytes(data, member_at, member_length, PERSON_SEED)
+    columns.first_order[i] = first_order
     key = hash_bytes(data, order_at, order_length, status + 1)
     columns.key[i] = key if key != 0 else np.uint64(1)
     return SCANNED

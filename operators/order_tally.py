@@ -10,17 +10,28 @@ from operators.cuts import NO_GROUP
 from operators.decode import Decoded
 from operators.delta import Suspect
 from operators.dimensions import Dimensions
-from operators.order_scan import CANCELLED, ITEM, ITEM_STOCK, PAID, REFUNDED, OrderColumns
+from operators.order_scan import CANCELLED, ITEM, ITEM_STOCK, PAID, REFUNDED, UNSAID, OrderColumns
+from operators.order_scan import NOT_FIRST as SAID_NOT_FIRST
+from operators.people_tables import BUYER, NOT_FIRST, SAYS, person_of
 from operators.rollup_delta import RollupDelta
 from operators.sales_cuts import SalesCuts
 from operators.shards import SHARDS
 from operators.stock_notes import notes_of_orders, stock_rows, to_shards
-from operators.tally import SUSPECT, Groups, Tally, group_of
+from operators.tally import SUSPECT, Groups, SeenPeople, Tally, group_of, see
 from schemas.windows import FINEST_BUCKET_MS, GMV, MEASURES, ORDERS, REFUNDS, UNITS
 
 
 @compiled
-def group_orders(columns: OrderColumns, stamped_ms: I64, suspect_before_ms: int, groups: Groups) -> int:
+def _flags(first_order: int) -> int:
+    if first_order == UNSAID:
+        return BUYER
+    return BUYER | SAYS | NOT_FIRST if first_order == SAID_NOT_FIRST else BUYER | SAYS
+
+
+@compiled
+def group_orders(
+    columns: OrderColumns, stamped_ms: I64, suspect_before_ms: int, groups: Groups, seen: SeenPeople
+) -> int:
     """Add up accepted rows by (merchant, bucket); the number of suspects, whose outcome is set."""
     suspects = 0
     for i in range(len(columns.event_time_ms)):
@@ -40,6 +51,7 @@ def group_orders(columns: OrderColumns, stamped_ms: I64, suspect_before_ms: int,
             groups.values[group, ORDERS] += 1
             groups.values[group, UNITS] += columns.quantity[i]
             groups.values[group, GMV] += columns.amount_fen[i]
+            see(seen, group, person_of(columns.person[i], _flags(columns.first_order[i])))
         elif status in (REFUNDED, CANCELLED):
             groups.values[group, REFUNDS] += columns.amount_fen[i]
     groups.scratch[:] = 0
@@ -67,7 +79,7 @@ class OrderTally(Tally[OrderColumns]):
 
     def _add_up(self, decoded: Decoded[OrderColumns], suspect_before_ms: int) -> int:
         stamped_ms = decoded.raw.timestamps_ms[decoded.lines[:, 0]]
-        return group_orders(decoded.columns, stamped_ms, suspect_before_ms, self._groups)
+        return group_orders(decoded.columns, stamped_ms, suspect_before_ms, self._groups, self._seen)
 
     def _rollups(self, decoded: Decoded[OrderColumns], progress: Progress) -> RollupDelta:
         return self._cuts.orders(decoded.columns, self._groups.of, self._groups.buckets, progress)
@@ -92,4 +104,7 @@ class OrderTally(Tally[OrderColumns]):
             channel=self._dimensions.channels.texts[columns.channel[row]],
             category=self._dimensions.categories.texts[columns.category[row]],
             tier=int(columns.tier[row]),
+            person=int(person_of(columns.person[row], _flags(columns.first_order[row])))
+            if status == PAID
+            else 0,
         )

@@ -23,7 +23,7 @@ from operators.redis_rows import (
     publish_order,
     rank_columns,
 )
-from schemas.windows import MEASURES, RATIOS, WINDOWS
+from schemas.windows import DISTINCT, DISTINCT_WINDOWS, MEASURES, RATIOS, WINDOWS
 
 FREE, WAITS, TAKEN = range(3)
 SLOTS: Final = 4_096
@@ -104,6 +104,7 @@ class PendingMerchants:
         c.clicked[slots] = rows.clicked
         c.measures[slots] = rows.measures
         c.ratios[slots] = rows.ratios
+        c.people[slots] = rows.people
         c.peak_multiple[slots] = rows.peak_multiple
         c.peak_same_period[slots] = rows.peak_same_period
         c.peak_at_ms[slots] = rows.peak_at_ms
@@ -210,6 +211,7 @@ def _empty_columns(size: int) -> PendingRows:
         urgent=np.zeros(size, np.bool_),
         measures=np.zeros((size, len(WINDOWS), len(MEASURES)), np.int64),
         ratios=np.zeros((size, len(WINDOWS), len(RATIOS))),
+        people=np.zeros((size, len(DISTINCT), len(DISTINCT_WINDOWS))),
         peak_multiple=np.zeros(size),
         peak_same_period=np.zeros(size),
         peak_at_ms=np.zeros(size, np.int64),

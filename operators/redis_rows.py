@@ -31,6 +31,7 @@ class PendingRows:
     urgent: npt.NDArray[np.bool_]  # n
     measures: I64  # n x W x M
     ratios: F64  # n x W x K
+    people: F64  # n x DISTINCT x DISTINCT_WINDOWS, NaN = absent
     peak_multiple: F64  # n
     peak_same_period: F64  # n
     peak_at_ms: I64  # n

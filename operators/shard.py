@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from operators.batches import (
     I32,
@@ -32,7 +33,9 @@ from operators.leaders import BoardRules
 from operators.merchant_columns import NO_BASELINE, MerchantColumns
 from operators.milestones import Book, Milestones
 from operators.multiples import Baselines, Rows, known_zone
+from operators.people_span import Era, Span
 from operators.rollup_share import RollupShare
+from operators.shard_people import ShardPeople
 from operators.shard_results import results_of, stock_texts, summary_of
 from operators.share_texts import ShareTexts
 from operators.shares import NAMES_HELD, MerchantShares
@@ -43,7 +46,7 @@ from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
 from schemas.windows import FINEST_BUCKET_MS, GMV, ORDERS, SLIDING
 
-STATE_LAYOUT = 3
+STATE_LAYOUT = 4
 """Version of what ``dump`` writes; state of another version is refused."""
 
 LONGEST = SLIDING[-1]
@@ -64,6 +67,8 @@ class ShardRules:
     milestone_min_orders: int
     joins_bytes: int
     """Bound for the joins that the shard remembers."""
+    people_bytes: int = 1 << 40
+    """Bound for the people that the shard remembers."""
     low_stock_minutes: float = 30.0
     """With less than this left at its present speed, an item is low."""
 
@@ -90,8 +95,10 @@ class Shard:
         self.baselines_at = 0
         """Rises with every change of baselines."""
         self.stocks = Stocks(rules.low_stock_minutes)
+        self.people = ShardPeople(rules.people_bytes, with_sale=rules.sale_opens_ms is not None)
         self.late = 0
         self._packed_ms = 0
+        self._swept_hour = 0
 
     def take(self, delta: ShardDelta) -> list[DeadLetter]:
         """Count a delta; the events among its suspects that are late come back as dead letters."""
@@ -109,6 +116,7 @@ class Shard:
         if self.clock.watermark_ms >= 0:
             self.closing.close(self.clock.watermark_ms, len(self.merchants), self)
             self._pack()
+            self._sweep()
         self.late += len(late)
         return late
 
@@ -136,6 +144,7 @@ class Shard:
         if int(buckets.min()) * FINEST_BUCKET_MS < self._surely_kept_ms():
             kept = self._kept(rows, buckets)
             late = [self._late_row(delta, int(i)) for i in np.flatnonzero(~kept)]
+        self._take_people(delta, rows, kept)
         if len(delta.joins.rows):
             values = values.copy()  # the delta goes to the journal as it came
             self._count_joins(delta, kept, values)
@@ -162,6 +171,35 @@ class Shard:
         mine_rows = rows[sales.row]
         self.shares.add(sales, delta.names, mine_rows, buckets[sales.row], self.columns.zone[mine_rows])
         self.columns.shares_changed[mine_rows] = True
+
+    def _take_people(self, delta: ShardDelta, rows: I32, kept: npt.NDArray[np.bool_]) -> None:
+        if delta.person_ends is None or not len(delta.persons):
+            return
+        row = np.repeat(np.arange(len(rows)), np.diff(delta.person_ends, prepend=0))
+        persons = delta.persons
+        if not kept.all():
+            row, persons = row[kept[row]], persons[kept[row]]
+        zone = self.columns.zone[: len(self.merchants)]
+        self.people.take(rows[row], persons, delta.buckets[row], zone, *self.span())
+
+    def span(self) -> tuple[Span, Era]:
+        """Where the windows of people begin now. Needs an event."""
+        newest_ms = self.windows.newest_ms
+        day_ms = self.windows.days.start_ms
+        if len(day_ms) < len(self.zones):  # a zone since the last event: its day is known with the next one
+            day_ms = np.append(day_ms, np.full(len(self.zones) - len(day_ms), day_ms[0]))
+        closing = self.closing
+        span = Span.of(
+            newest_ms, day_ms, self.windows.sale_bucket, closing.next_minute, closing.days.start_ms
+        )
+        return span, Era.of(newest_ms)
+
+    def _sweep(self) -> None:
+        """Once an event-time hour, forget people whom no window will ask for."""
+        if self.closing.next_minute is None or self.closing.next_minute // 60 == self._swept_hour:
+            return
+        self._swept_hour = self.closing.next_minute // 60
+        self.people.sweep(self.columns.zone[: len(self.merchants)], *self.span())
 
     def _add(self, rows: I32, buckets: I64, values: I64, newest_ms: I64, arrived_ms: I64) -> None:
         self.windows.add(rows, buckets, values)
@@ -207,6 +245,10 @@ class Shard:
         for suspect in suspects:
             row, bucket, values = self._columns_of(suspect)
             if self._kept(row, bucket)[0]:
+                if suspect.person:
+                    zone = self.columns.zone[: len(self.merchants)]
+                    person = np.array([suspect.person], np.uint64)
+                    self.people.take(row, person, bucket, zone, *self.span())
                 if suspect.joined is not None:
                     self._count_join(int(row[0]), suspect.joined, values)
                 stamp = np.array([suspect.event_time_ms], np.int64)
@@ -268,9 +310,11 @@ class Shard:
             if baseline is not None:
                 self.columns.baseline[row] = self.baselines.put(baseline, held)
                 self.columns.zone[row] = self._zone_number(baseline)
+                self.people.loyalty.know(row, baseline.known_members)
             elif held != NO_BASELINE:
                 self.baselines.remove(held)
                 self.columns.baseline[row] = NO_BASELINE
+                self.people.loyalty.know(row, None)
             self.columns.changed[row] = ALL_CHANGED
             self.columns.ordinary_due[row] = self.columns.watched[row]
         self.baselines_at += 1
@@ -302,7 +346,7 @@ class Shard:
             return None
         result = results_of(self, rows)
         result.series = points
-        for i in np.flatnonzero(np.isin(rows, stock_rows)).tolist():
+        for i in np.flatnonzero(np.isin(rows, stock_rows)).tolist() if stock_rows else ():
             result.texts[i] = (result.texts[i] or {}) | stock_texts(self, result.merchant_ids[i])
         result.ordinary = ordinary
         result.alerts = alerts
@@ -388,7 +432,8 @@ class Shard:
     def nbytes(self) -> int:
         """Bytes held."""
         merchants = self.merchants.nbytes + self.columns.nbytes + self.baselines.nbytes
-        return merchants + self.windows.nbytes + self.joins.nbytes + self.shares.nbytes
+        merchants += self.joins.nbytes + self.people.nbytes + self.shares.nbytes + self.stocks.nbytes
+        return merchants + self.windows.nbytes
 
     def dump(self) -> bytes:
         """The whole state as bytes."""
@@ -412,12 +457,13 @@ class Shard:
         shard.stocks.low_minutes = rules.low_stock_minutes
         shard.clock.resume(rules.sources, rules.lateness_ms)
         shard.joins.limit_bytes = rules.joins_bytes
+        shard.people.budget.limit_bytes = rules.people_bytes
         return shard
 
 
 _STATE = (
-    *("clock", "merchants", "columns", "baselines", "zones", "windows", "closing"),
-    *("milestones", "joins", "cut_numbers", "shares", "stocks", "late", "_packed_ms"),
+    *("clock", "merchants", "columns", "baselines", "zones", "windows", "closing", "joins", "people"),
+    *("milestones", "cut_numbers", "shares", "stocks", "late", "_packed_ms", "_swept_hour"),
 )
 _ROW_0 = np.zeros(1, np.int32)
 _KEPT = np.ones(1, np.bool_)

@@ -73,6 +73,7 @@ class ShardLogic(StatefulBatchLogic[ShardInput, ShardOutput, ShardRef | None]):
         self._refreshed = 0
         self._forgotten = 0
         self._baselines_told = -1
+        self._thinned = 0
         self._last_refresh = time.monotonic()
         self._last_snapshot: float | None = None
         self._store: ShardStore | None = None
@@ -83,6 +84,7 @@ class ShardLogic(StatefulBatchLogic[ShardInput, ShardOutput, ShardRef | None]):
             self._shard_held = self._store.load(resume, rules)
             self._minutes_upto_ms = resume.minutes_upto_ms
             self._forgotten = self._shard_held.joins.forgotten
+            self._thinned = self._shard_held.people.thinned
 
     def _shard_of(self, number: int) -> Shard:
         # Bytewax does not tell a logic its key: a new shard learns its number with its first input.
@@ -168,6 +170,14 @@ class ShardLogic(StatefulBatchLogic[ShardInput, ShardOutput, ShardRef | None]):
                 "raise engine.joins_memory_mib",
                 summary.shard,
                 summary.forgotten_joins,
+            )
+        if summary.thinned > 2 * self._thinned:
+            self._thinned = summary.thinned
+            log.warning(
+                "shard %d has halved the people of merchants to samples %d times for want of memory: their "
+                "numbers are less exact; raise engine.people_memory_mib",
+                summary.shard,
+                summary.thinned,
             )
 
     def _refresh(self, shard: Shard, now: float) -> None:

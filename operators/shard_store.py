@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from operators.batches import I32, Progress
+from operators.batches import I32, I64, Progress
 from operators.bytes_kernels import PADDING_BYTES
 from operators.cut_names import CutNumbers
 from operators.delta import Joins, ShardBaselines, ShardDelta
@@ -72,6 +72,8 @@ def merge_deltas(deltas: list[ShardDelta]) -> list[ShardDelta]:
             sales=merge_sales(
                 [(d.sales, d.names, first) for d, first in zip(filled, firsts, strict=True)], numbers
             ),
+            person_ends=_person_ends_of(filled),
+            persons=np.concatenate([d.persons for d in filled]),
         )
     )
     through[-1].names = numbers.names
@@ -89,6 +91,16 @@ def _joins_of(deltas: list[ShardDelta], firsts: list[int], numbers: CutNumbers) 
         np.concatenate([d.joins.people for d in deltas]),
         np.concatenate(cuts) if cuts else np.zeros(0, np.int64),
     )
+
+
+def _person_ends_of(deltas: list[ShardDelta]) -> I64:
+    before = 0
+    ends = []
+    for delta in deltas:
+        held = delta.person_ends
+        ends.append((np.zeros(len(delta), np.int64) if held is None else held) + before)
+        before += len(delta.persons)
+    return np.concatenate(ends)
 
 
 class ShardStore:

@@ -85,6 +85,65 @@ def group_of(groups: Groups, who: int, bucket: int, time_ms: int, stamped_ms: in
     return int(begun)
 
 
+class SeenPeople(NamedTuple):
+    """Room for the people of a batch: their groups, in the order of the stream."""
+
+    groups: I32
+    persons: U64  # as of ``people_tables.person_of``
+    recent: U64  # a power of two: which (group, person) came lately, so that most repetitions stay here
+    counts: I64  # people so far
+
+    @staticmethod
+    def empty(rows: int) -> SeenPeople:
+        """Room for ``rows`` people."""
+        return SeenPeople(
+            np.empty(rows, np.int32), np.empty(rows, np.uint64), np.zeros(_RECENT, np.uint64),
+            np.zeros(1, np.int64),
+        )  # fmt: skip
+
+
+_RECENT = 1 << 13
+
+
+@compiled
+def see(seen: SeenPeople, group: int, person: np.uint64) -> None:
+    """Note a person of a group."""
+    at = seen.counts[0]
+    seen.groups[at] = group
+    seen.persons[at] = person
+    seen.counts[0] = at + 1
+
+
+@compiled
+def see_once(seen: SeenPeople, group: int, person: np.uint64) -> None:
+    """The same for people who may be told any number of times: not if they came lately."""
+    key = (person ^ np.uint64(group)) * np.uint64(0x9E3779B97F4A7C15)
+    slot = np.int64(key >> np.uint64(51))
+    if seen.recent[slot] != key:
+        seen.recent[slot] = key
+        see(seen, group, person)
+
+
+@compiled
+def people_by_row(place: I32, seen: SeenPeople, ends: I64, persons: U64) -> None:
+    """Bring people into the order of rows: those of row ``r`` end at ``ends[r + 1]`` of ``persons``.
+
+    ``place``: of every group, its row; ``ends``: zeros, one more than rows.
+    """
+    count = seen.counts[0]
+    for i in range(count):
+        ends[place[seen.groups[i]] + 1] += 1
+    total = 0
+    for row in range(1, len(ends)):
+        here = ends[row]
+        ends[row] = total  # where the next one of the row goes
+        total += here
+    for i in range(count):
+        row = place[seen.groups[i]] + 1
+        persons[ends[row]] = seen.persons[i]
+        ends[row] += 1
+
+
 @compiled
 def order_by_shard(shard_of: U8, merchants: I32, groups: int, order: I64, bounds: I64) -> None:
     """Counting sort of groups by shard: those of ``s`` are ``order[bounds[s] : bounds[s + 1]]``."""
@@ -128,6 +187,7 @@ class Tally(ABC, Generic[C]):
         self._shard_of = np.zeros(0, np.uint8)
         self._groups = Groups.empty(1024)
         self._order = np.empty(1024, np.int64)
+        self._seen = SeenPeople.empty(1024)
 
     @abstractmethod
     def _add_up(self, decoded: Decoded[C], suspect_before_ms: int) -> int:
@@ -165,7 +225,8 @@ class Tally(ABC, Generic[C]):
         if rows > len(self._groups.merchants):
             self._groups = Groups.empty(2 * rows)
             self._order = np.empty(2 * rows, np.int64)
-        self._groups.counts[0] = 0
+            self._seen = SeenPeople.empty(2 * rows)
+        self._groups.counts[0] = self._seen.counts[0] = 0
         suspects = self._add_up(decoded, suspect_before_ms)
         deltas = self._split(int(self._groups.counts[0]), progress)
         self._add_sales(self._sales(decoded), deltas)
@@ -204,6 +265,7 @@ class Tally(ABC, Generic[C]):
         newest = held.newest_ms[order]
         arrived = held.arrived_ms[order]
         joins = self._joins_by_shard(order, bounds)
+        ends, persons = self._people_by_row(order)
         edges = bounds.tolist()
         return [
             ShardDelta(
@@ -218,9 +280,20 @@ class Tally(ABC, Generic[C]):
                 arrived_ms=arrived[start:stop],
                 joins=joins[shard] if joins else Joins.none(),
                 names=self._dimensions.names if joins and len(joins[shard].rows) else NO_NAMES,
+                person_ends=ends[start + 1 : stop + 1] - ends[start],
+                persons=persons[ends[start] : ends[stop]],
             )
             for shard, (start, stop) in enumerate(pairwise(edges))
         ]
+
+    def _people_by_row(self, order: I64) -> tuple[I64, U64]:
+        """Where the people of each row end, behind a 0, and all of them in the order of rows."""
+        place = np.empty(len(order), np.int32)
+        place[order] = np.arange(len(order), dtype=np.int32)
+        ends = np.zeros(len(order) + 1, np.int64)
+        persons = np.empty(int(self._seen.counts[0]), np.uint64)
+        people_by_row(place, self._seen, ends, persons)
+        return ends, persons
 
     def _joins_by_shard(self, order: I64, bounds: I64) -> list[Joins]:
         """The joins of every shard, their rows counted within its delta; nothing if there are none."""

@@ -22,14 +22,19 @@ from operators.event_lane import EventLane
 from operators.kafka_message_kernels import MessageColumns, read_messages, take_messages
 from operators.leaders import BoardRules
 from operators.order_tally import OrderTally
+from operators.people_distinct import Distinct, PeopleBudget
+from operators.people_loyalty import Loyalty
+from operators.people_span import Era, Span
+from operators.people_tables import BUYER, TIME_BITS, person_of
 from operators.process_clock import ProcessClock
 from operators.redis_encoding import RowEncoder
 from operators.redis_pending import PendingMerchants
 from operators.shard import Shard, ShardRules
+from operators.shard_people import ShardPeople, people_of_all
 from operators.shard_store import ShardStore
 from operators.shards import SHARDS
 from operators.state_files import RebaseTurns
-from schemas.windows import DAY_MS, DEFAULT_TIMEZONE, LATENESS_MS
+from schemas.windows import DAY_MS, DEFAULT_TIMEZONE, FINEST_BUCKET_MS, HOUR_MS, LATENESS_MS
 
 _START_MS = 1_576_080_000_000
 _ORDER = (
@@ -88,9 +93,31 @@ def warm(directory: Path) -> None:
             pending.offer(rows)
             if (taken := pending.take(len(rows))) is not None:
                 encoder.encode(taken.rows, 0)
+    _warm_people()
     messages = MessageColumns.empty(1)
     read_messages(messages, 0, 0)
     take_messages(messages, 0, 0, np.zeros(1, np.uint8), 0, 0)
+
+
+def _warm_people() -> None:
+    """What happens to the people of merchants only when there are many, when memory is short, or in time."""
+    zone, start_ms = np.zeros(1, np.uint8), np.array([_START_MS])
+    rows = np.zeros(99, np.int32)
+    persons = np.arange(99, dtype=np.uint64) << np.uint64(TIME_BITS) | np.uint64(BUYER)
+    for limit in (0, 1 << 30):
+        budget = PeopleBudget(limit)
+        people = Distinct(budget, with_sale=True, most_entries=32), Loyalty(budget, most_buyers=32)
+        for later_ms in (HOUR_MS, 2_000 * DAY_MS):
+            newest_ms = _START_MS + later_ms
+            span = Span.of(newest_ms, start_ms, _START_MS // FINEST_BUCKET_MS, 0, start_ms)
+            buckets = np.full(99, newest_ms // FINEST_BUCKET_MS)
+            for part in people:
+                part.add(rows, persons, buckets, zone, span, Era.of(newest_ms))
+                part.sweep(zone, span, Era.of(newest_ms))
+        people[0].counts(np.zeros(1, np.int64), zone, span, Era.of(newest_ms))
+        people[1].know(0, ["u"])
+    people_of_all([ShardPeople(1 << 20, with_sale=True).registers(span)])
+    person_of(np.uint64(1), BUYER)
 
 
 def main() -> None:

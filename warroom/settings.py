@@ -162,6 +162,9 @@ class EngineSettings(Section):
     dedup_memory_mib: int = Field(default=1024, ge=1, le=1_048_576, description="mebibytes from 1 to 1048576")
     low_stock_minutes: float = Field(default=30.0, ge=0, le=10_080, description="minutes from 0 to 10080")
     joins_memory_mib: int = Field(default=1024, ge=1, le=1_048_576, description="mebibytes from 1 to 1048576")
+    people_memory_mib: int = Field(
+        default=2048, ge=16, le=1_048_576, description="mebibytes from 16 to 1048576"
+    )
     timezone: Annotated[str, AfterValidator(_known_timezone)] = Field(
         default=DEFAULT_TIMEZONE, description="a time zone of the IANA database, such as Asia/Shanghai"
     )

@@ -42,6 +42,7 @@ def _engine(settings: Settings, bounded: bool) -> EngineOptions:
         dedup_memory_bytes=engine.dedup_memory_mib * MEBIBYTE,
         low_stock_minutes=engine.low_stock_minutes,
         joins_memory_bytes=engine.joins_memory_mib * MEBIBYTE,
+        people_memory_bytes=engine.people_memory_mib * MEBIBYTE,
         timezone=engine.timezone,
         sale_opens_ms=None if opens is None else milliseconds(opens),
         top=BoardRules(

@@ -31,6 +31,8 @@ from schemas.dead_letters import DeadLetter
 from schemas.events import PLATFORM_SOURCES, PRIVATE_SOURCES
 from schemas.windows import (
     DAY_MS,
+    DISTINCT,
+    DISTINCT_WINDOWS,
     HOUR_MS,
     LATENESS_MS,
     MEASURES,
@@ -232,6 +234,11 @@ def fields_of(rows: MerchantRows) -> dict[str, dict[str, Any]]:
                 value = float(rows.ratios[i, w, k])
                 if value == value:
                     fields[f"{multiple}:{window}"] = value
+        for d, people in enumerate(DISTINCT):
+            for w, window in enumerate(DISTINCT_WINDOWS):
+                count = float(rows.people[i, d, w])
+                if count == count:
+                    fields[f"{people}:{window}"] = int(count)
         peak = float(rows.peak_multiple[i])
         if peak == peak:
             fields["peak"] = peak
