@@ -24,6 +24,7 @@ from operators.decode import OrderDecoder
 from operators.dedup import Dedup, DedupBudget
 from operators.dedup_store import DedupStore
 from operators.delta import ShardBaselines
+from operators.dimensions import Dimensions
 from operators.event_lane import EventLane
 from operators.leaders import BoardRules
 from operators.order_scan import OrderColumns
@@ -97,9 +98,10 @@ def measure(directory: Path, merchants: int, rate: int, epochs: int) -> dict[str
     turns = RebaseTurns()
     shards = [Shard(number, RULES) for number in range(SHARDS)]
     stores = [ShardStore(directory / "shards", n, "first", turns) for n in range(SHARDS)]
-    interner = Interner()
+    interner, dimensions = Interner(), Dimensions()
     lane = EventLane(
-        "orders", 0, OrderDecoder(interner), Dedup(600_000, DedupBudget(1 << 30)), OrderTally(interner),
+        "orders", 0, OrderDecoder(interner, dimensions), Dedup(600_000, DedupBudget(1 << 30)),
+        OrderTally(interner, dimensions),
         DedupStore(directory / "dedup", "first"), ProcessClock(), LATENESS_MS, START_MS,
     )  # fmt: skip
     know_all(shards, stores, lane, merchants)

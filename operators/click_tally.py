@@ -91,9 +91,7 @@ def group_clicks(
 class ClickTally(Tally[ClickColumns]):
     """Adds up clicks. ``sources``: views since it was made, by their place in ``SOURCES``."""
 
-    def __init__(
-        self, merchants: Interner, dimensions: Dimensions | None = None, shards: int = SHARDS
-    ) -> None:
+    def __init__(self, merchants: Interner, dimensions: Dimensions, shards: int = SHARDS) -> None:
         super().__init__(merchants, dimensions, shards)
         self.sources: I64 = np.zeros(len(SOURCES), np.int64)
         self._join_groups = np.empty(1024, np.int64)

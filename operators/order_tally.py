@@ -64,7 +64,7 @@ class OrderTally(Tally[OrderColumns]):
     def __init__(
         self,
         merchants: Interner,
-        dimensions: Dimensions | None = None,
+        dimensions: Dimensions,
         shards: int = SHARDS,
         *,
         all_items: bool = False,

@@ -177,11 +177,9 @@ class Tally(ABC, Generic[C]):
     ``merchants``: the worker's interner, whose rows the columns name; ``dimensions``: its other names.
     """
 
-    def __init__(
-        self, merchants: Interner, dimensions: Dimensions | None = None, shards: int = SHARDS
-    ) -> None:
+    def __init__(self, merchants: Interner, dimensions: Dimensions, shards: int = SHARDS) -> None:
         self._merchants = merchants
-        self._dimensions = dimensions or Dimensions()
+        self._dimensions = dimensions
         self._cuts = CutTally(self._dimensions)
         self._shards = shards
         self._shard_of = np.zeros(0, np.uint8)
