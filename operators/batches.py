@@ -1,7 +1,7 @@
 """What travels through the dataflow: raw batches, progress, deltas, results. Columns, never events.
 
 Arrays are numpy; every shape is given in the comment beside its field. ``n`` rows, ``W`` windows
-(``schemas.windows.WINDOWS``), ``M`` measures (``MEASURES``), ``K`` multiples (``MULTIPLES``).
+(``schemas.windows.WINDOWS``), ``M`` measures (``MEASURES``), ``K`` ratios (``RATIOS``).
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from schemas.alerts import Alert
 from schemas.dead_letters import DeadLetter
 
 U8 = npt.NDArray[np.uint8]
+I16 = npt.NDArray[np.int16]
+U16 = npt.NDArray[np.uint16]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
@@ -85,6 +87,7 @@ class LaneOutput:
     """What one raw batch became on the worker that read it."""
 
     to_shards: list[tuple[str, Any]] = field(default_factory=list)  # shard key, its input
+    to_rollups: list[tuple[str, Any]] = field(default_factory=list)  # key of the roll-ups, their input
     dead_letters: list[DeadLetter] = field(default_factory=list)
     messages: int = 0
     accepted: int = 0
@@ -124,6 +127,10 @@ class SeriesPoint:
     values: list[int]  # schemas.redis_layout.SERIES_FIELDS
 
 
+Texts = dict[str, bytes | None]
+"""Fields of a merchant that are texts and have changed; None removes one."""
+
+
 @dataclass(slots=True)
 class AlertNews:
     """What a shard has to tell of its alerts; all of it is safe to write again, by the alerts' ids."""
@@ -142,25 +149,33 @@ class AlertNews:
 class MerchantRows:
     """Merchants of one shard whose results changed: absolute values, to be written as they are.
 
-    A later one replaces an earlier one for the same merchant. ``changed`` has bit ``w`` set where a
-    value of window ``w`` differs from what was handed out before (all bits on the first time).
+    A later one replaces an earlier one for the same merchant. ``changed`` has a bit of
+    ``operators.changes`` set where a value of that group and window may differ from what was handed out
+    before.
     """
 
     shard: int
     progress: dict[str, int]  # "topic/partition" -> next offset that is in these values
     merchant_ids: list[str]  # n
     names: list[str | None]  # n, from the baseline
-    changed: U8  # n, a bit a window
+    changed: U16  # n, bits of operators.changes
+    clicked: npt.NDArray[np.bool_]  # n, False: it has had no clicks, so it gets no fields from them
     urgent: npt.NDArray[np.bool_]  # n, False: only time has passed (sliding windows fell)
     measures: I64  # n x W x M
-    multiples: F64  # n x W x K, NaN = absent
+    ratios: F64  # n x W x K, NaN = absent
+    people: F64  # n x DISTINCT x DISTINCT_WINDOWS, whole numbers, NaN = absent
     peak_multiple: F64  # n, NaN = absent
     peak_same_period: F64  # n, NaN = absent
     peak_at_ms: I64  # n, -1 = absent
     event_time_ms: I64  # n, newest of the merchant
     baseline_gmv: F64  # n, fen a day, NaN = absent
     baseline_orders: F64  # n, a day, NaN = absent
+    baseline_new_members: F64  # n, a day, NaN = absent
+    hundred_hours: F64  # n x 2, hours to 100 new members of the day and of the sale, NaN = not yet
+    texts: list[Texts | None] = field(default_factory=list)  # n, None where none has changed
     series: list[SeriesPoint] = field(default_factory=list)
+    ordinary: dict[str, list[float] | None] = field(default_factory=dict)
+    """Subject of a series -> the baseline's gmv in fen in each hour of the local clock; None removes it."""
     arrived_ms: I64 | None = None  # n, Kafka timestamp of the newest record of the merchant, -1 unknown
     alerts: AlertNews = field(default_factory=AlertNews)
 
@@ -177,7 +192,8 @@ class ShardSummary:
     watermark_ms: int  # NO_EVENT_MS before there is one
     newest_ms: int
     totals: I64  # W x M, over all merchants of the shard
-    baseline_daily: F64  # gmv, orders: sums over the shard's baselines
+    baseline_daily: F64  # gmv, orders, new members: sums over the shard's baselines
+    ordinary: F64  # 24, what all its baselines sell in each hour of the local clock
     same_period: F64  # W, what all its baselines sold in the stretch of each window
     merchants: int
     without_baseline: int
@@ -192,6 +208,9 @@ class ShardSummary:
     joins_bytes: int = 0
     repeated_joins: int = 0
     forgotten_joins: int = 0
+    registers: U8 | None = None  # (visitors, buyers) x DISTINCT_WINDOWS x registers, over all merchants
+    people_bytes: int = 0
+    thinned: int = 0  # how often people were halved to a sample for want of memory
 
 
 MULTIPLE_BOUNDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)
@@ -210,3 +229,5 @@ class BoardRows:
     merchants: int
     without_baseline: int
     multiples_histogram: I64
+    ordinary: list[float] = field(default_factory=list)
+    """The ordinary day of everything: gmv in fen in each hour of the local clock."""

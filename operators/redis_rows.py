@@ -8,14 +8,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from operators.batches import F64, I64, U8
-from schemas.windows import GMV, MULTIPLES, WINDOWS
+from operators.batches import F64, I64, U16, Texts
+from schemas.windows import GMV, RATIOS, WINDOWS
 
-ALL_WINDOWS: Final = 0xFF
 UNKNOWN_MS: Final = -1
 """Arrival of a record without a Kafka timestamp, or of none."""
 _HOUR: Final = WINDOWS.index("1h")
-_SALES: Final = MULTIPLES.index("sales_multiple")
+_SALES: Final = RATIOS.index("sales_multiple")
 
 
 @dataclass(slots=True)
@@ -24,18 +23,23 @@ class PendingRows:
 
     merchant_ids: list[str]  # n
     names: list[str | None]  # n
+    texts: list[Texts | None]  # n, None: nothing to write
     shard: I64  # n
     since_s: F64  # n, monotonic seconds of the oldest offer that is not written
-    changed: U8  # n
+    changed: U16  # n
+    clicked: npt.NDArray[np.bool_]  # n
     urgent: npt.NDArray[np.bool_]  # n
     measures: I64  # n x W x M
-    multiples: F64  # n x W x K
+    ratios: F64  # n x W x K
+    people: F64  # n x DISTINCT x DISTINCT_WINDOWS, NaN = absent
     peak_multiple: F64  # n
     peak_same_period: F64  # n
     peak_at_ms: I64  # n
     event_time_ms: I64  # n
     baseline_gmv: F64  # n
     baseline_orders: F64  # n
+    baseline_new_members: F64  # n
+    hundred_hours: F64  # n x 2
     arrived_ms: I64  # n, of the oldest record that is not written, or UNKNOWN_MS
     best_multiple: F64  # n, the 1h sales multiple, -1 where it is absent
     best_gmv: F64  # n, the 1h gmv
@@ -46,10 +50,11 @@ class PendingRows:
     def pick(self, rows: I64) -> PendingRows:
         """The given rows, in the given order."""
         picked = rows.tolist()
-        ids, names = self.merchant_ids, self.names
+        ids, names, texts = self.merchant_ids, self.names, self.texts
         return PendingRows(
             [ids[i] for i in picked],
             [names[i] for i in picked],
+            [texts[i] for i in picked],
             **{name: getattr(self, name)[rows] for name in ARRAYS},
         )
 
@@ -58,17 +63,19 @@ class PendingRows:
         return PendingRows(
             self.merchant_ids[start:stop],
             self.names[start:stop],
+            self.texts[start:stop],
             **{name: getattr(self, name)[start:stop] for name in ARRAYS},
         )
 
 
-ARRAYS: Final = tuple(f.name for f in fields(PendingRows) if f.name not in ("merchant_ids", "names"))
+_LISTS: Final = ("merchant_ids", "names", "texts")
+ARRAYS: Final = tuple(f.name for f in fields(PendingRows) if f.name not in _LISTS)
 """Names of the columns that are arrays."""
 
 
-def rank_columns(measures: I64, multiples: F64) -> tuple[F64, F64]:
+def rank_columns(measures: I64, ratios: F64) -> tuple[F64, F64]:
     """What decides who is best: the 1h sales multiple (-1 where absent) and the 1h gmv."""
-    multiple = np.nan_to_num(multiples[:, _HOUR, _SALES], nan=-1.0)
+    multiple = np.nan_to_num(ratios[:, _HOUR, _SALES], nan=-1.0)
     return multiple, measures[:, _HOUR, GMV].astype(np.float64)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from operators.batches import I64
+from operators.bytes_kernels import U64
 from operators.redis_encoding import AbsentFields, RowEncoder, command
 from operators.redis_link import Bulk
 from operators.redis_pending import PendingMerchants, Taken
@@ -18,6 +18,22 @@ from schemas import redis_layout
 
 ROWS_PER_WRITE = 256
 """Merchants in a transaction; it keeps the server busy for about 6 ms, during which nobody else is served."""
+
+
+def text_commands(chunk: PendingRows, prefix: str) -> list[bytes]:
+    """Fields that are texts, of the merchants of which they changed."""
+    commands = []
+    for merchant_id, texts in zip(chunk.merchant_ids, chunk.texts, strict=True):
+        if texts is None:
+            continue
+        key = redis_layout.merchant(prefix, merchant_id).encode("utf-8", "surrogatepass")
+        told = [part for name, text in texts.items() if text is not None for part in (name.encode(), text)]
+        gone = [name.encode() for name, text in texts.items() if text is None]
+        if told:
+            commands.append(command(b"HSET", key, *told))
+        if gone:
+            commands.append(command(b"HDEL", key, *gone))
+    return commands
 
 
 class MerchantWriter:
@@ -46,7 +62,7 @@ class MerchantWriter:
         """
         done = 0
         announced: set[int] = set()
-        flying: tuple[Taken, I64] | None = None
+        flying: tuple[Taken, U64] | None = None
         try:
             for start in range(0, len(taken), ROWS_PER_WRITE):
                 chunk = taken.part(start, start + ROWS_PER_WRITE)
@@ -63,7 +79,7 @@ class MerchantWriter:
 
     def _encode(
         self, chunk: PendingRows, progress: Mapping[int, Mapping[str, int]], announced: set[int]
-    ) -> tuple[Bulk, I64]:
+    ) -> tuple[Bulk, U64]:
         body, absent = self._encoder.encode(chunk, self._wall_ms())
         commands = []
         for shard in set(chunk.shard.tolist()) - announced:
@@ -73,9 +89,10 @@ class MerchantWriter:
                 key = redis_layout.shard_progress(self._prefix, shard).encode()
                 commands += [command(b"DEL", key), command(b"HSET", key, *pairs)]
         commands += self._absent.removals(chunk, absent, self._prefix)
+        commands += text_commands(chunk, self._prefix)
         return Bulk(commands, body, len(chunk)), absent
 
-    def _finish(self, chunk: Taken, absent: I64, pending: PendingMerchants) -> int:
+    def _finish(self, chunk: Taken, absent: U64, pending: PendingMerchants) -> int:
         self._session.receive()
         pending.written(chunk)
         rows = chunk.rows

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from operators.batches import F64, MULTIPLE_BOUNDS, MerchantRows, ShardSummary
-from operators.leaders import candidates_of
+from operators.batches import F64, MULTIPLE_BOUNDS, NO_EVENT_MS, MerchantRows, ShardSummary, Texts
+from operators.leaders import Candidate, candidates_of, named_best
 from operators.merchant_columns import NO_BASELINE
 from operators.multiples import Rows, multiples_of, peaks_of, ratio
-from schemas.windows import GMV, WINDOWS
+from operators.rates import BUYERS, VISITORS, part, rates_of
+from operators.windows import DAY_WINDOW, HOUR_WINDOW
+from schemas import redis_layout
+from schemas.windows import DISTINCT, DISTINCT_WINDOWS, GMV, WINDOWS
 
 if TYPE_CHECKING:
     from operators.shard import Shard
-
-HOUR_WINDOW = WINDOWS.index("1h")
 
 
 def results_of(shard: Shard, rows: Rows) -> MerchantRows:
@@ -27,33 +28,65 @@ def results_of(shard: Shard, rows: Rows) -> MerchantRows:
     bounds = [shard.windows.bounds_ms(z) for z in range(len(shard.windows.days.start_ms))]
     bounds += [bounds[0] if bounds else [(0, 0)] * len(WINDOWS)] * (len(shard.zones) - len(bounds))
     peak, peak_same_period = peaks_of(rows, columns, shard.baselines, shard.zones)
+    measures = columns.sums[rows]
+    multiples = multiples_of(rows, columns, shard.baselines, shard.zones, bounds)
+    people = _people_of(shard, rows)
     return MerchantRows(
         shard=shard.number,
         progress=shard.clock.offsets,
         merchant_ids=[shard.merchants.text(int(r)) for r in rows],
         names=[shard.baselines.names[b] if b != NO_BASELINE else None for b in base.tolist()],
         changed=columns.changed[rows],
+        clicked=columns.clicked[rows],
         urgent=columns.urgent[rows],
-        measures=columns.sums[rows],
-        multiples=multiples_of(rows, columns, shard.baselines, shard.zones, bounds),
+        measures=measures,
+        ratios=np.concatenate((multiples, rates_of(measures, people)), axis=2),
+        people=people,
         peak_multiple=peak,
         peak_same_period=peak_same_period,
         peak_at_ms=np.where(np.isnan(peak), -1, columns.peak_at_ms[rows]),
         event_time_ms=columns.newest_ms[rows],
         baseline_gmv=np.where(having, shard.baselines.gmv[base], np.nan),
         baseline_orders=np.where(having, shard.baselines.orders[base], np.nan),
+        baseline_new_members=np.where(having, shard.baselines.new_members[base], np.nan),
+        hundred_hours=columns.hundred_hours[rows],
         arrived_ms=columns.arrived_ms[rows],
+        texts=_texts_of(shard, rows),
     )
+
+
+def _texts_of(shard: Shard, rows: Rows) -> list[Texts | None]:
+    """By row, channels and categories of the day, if they changed."""
+    changed = np.flatnonzero(shard.columns.shares_changed[rows])
+    mine = rows[changed].astype(np.int64)
+    texts: list[Texts | None] = [None] * len(rows)
+    shares = shard.share_texts.of(mine, shard.columns.sums[mine, DAY_WINDOW, GMV])
+    for i, (channels, categories) in zip(changed.tolist(), shares, strict=True):
+        texts[i] = {redis_layout.CHANNELS_DAY: channels, redis_layout.CATEGORIES_DAY: categories}
+    return texts
+
+
+def stock_texts(shard: Shard, merchant_id: str) -> Texts:
+    """What is told of a merchant's items."""
+    low, sold_out_at = shard.stocks.texts(merchant_id, shard.clock.newest_ms)
+    return {redis_layout.LOW_STOCK: low, redis_layout.SOLD_OUT_AT: sold_out_at}
+
+
+def _people_of(shard: Shard, rows: Rows) -> F64:
+    if shard.windows.newest_ms == NO_EVENT_MS:
+        return np.full((len(rows), len(DISTINCT), len(DISTINCT_WINDOWS)), np.nan)
+    zone = shard.columns.zone[: len(shard.merchants)]
+    return shard.people.counts(rows.astype(np.int64), zone, *shard.span())
 
 
 def summary_of(shard: Shard) -> ShardSummary:
     """What the board needs of a shard, now."""
     count = len(shard.merchants)
     columns = shard.columns
+    held = shard.baselines
     base = columns.baseline[:count]
-    candidates = candidates_of(
-        shard.merchants, columns, shard.baselines, shard.rules.top_size, shard.rules.top_min_orders
-    )
+    candidates = candidates_of(shard.merchants, columns, held, shard.rules.top)
+    candidates |= _by_conversion(shard)
     hour = ratio(
         columns.sums[:count, HOUR_WINDOW, GMV], np.where(base >= 0, shard.baselines.gmv[base], np.nan)
     )
@@ -63,7 +96,8 @@ def summary_of(shard: Shard) -> ShardSummary:
         watermark_ms=shard.clock.watermark_ms,
         newest_ms=shard.clock.newest_ms,
         totals=columns.sums[:count].sum(axis=0),
-        baseline_daily=np.array([np.nansum(shard.baselines.gmv), np.nansum(shard.baselines.orders)]),
+        baseline_daily=np.array([np.nansum(daily) for daily in (held.gmv, held.orders, held.new_members)]),
+        ordinary=held.ordinary_total(),
         same_period=_same_period_total(shard, np.flatnonzero(base != NO_BASELINE)),
         merchants=int((columns.newest_ms[:count] >= 0).sum()),
         without_baseline=int(((base == NO_BASELINE) & (columns.newest_ms[:count] >= 0)).sum()),
@@ -80,7 +114,25 @@ def summary_of(shard: Shard) -> ShardSummary:
         forgotten_joins=shard.joins.forgotten,
         alerts_active=dict(Counter((a.rule, a.severity) for a in shard.milestones.active.values())),
         alerts_suppressed=shard.milestones.suppressed,
+        registers=None if shard.windows.newest_ms == NO_EVENT_MS else shard.people.registers(shard.span()[0]),
+        people_bytes=shard.people.nbytes,
+        thinned=shard.people.thinned,
     )
+
+
+def _by_conversion(shard: Shard) -> dict[tuple[str, str], list[Candidate]]:
+    """Candidates by conversion: the only metric for which people have to be counted first."""
+    rules = shard.rules.top
+    rows = np.flatnonzero(shard.people.visitors.at_least(rules.min_visitors)[: len(shard.merchants)])
+    people = _people_of(shard, rows)
+    visitors = people[:, VISITORS]
+    scores = np.where(visitors >= rules.min_visitors, part(people[:, BUYERS], visitors), np.nan)
+    return {
+        ("conversion", window): named_best(
+            shard.merchants, shard.columns, shard.baselines, rows, scores[:, w], rules.size
+        )
+        for w, window in enumerate(DISTINCT_WINDOWS)
+    }
 
 
 def _same_period_total(shard: Shard, rows: Rows) -> F64:
