@@ -219,7 +219,7 @@ def _people(
 
 def known_members(baseline: Baseline | None) -> list[str]:
     """The known members of a baseline, if it has any."""
-    return getattr(baseline, "known_members", None) or []
+    return (baseline.known_members if baseline else None) or []
 
 
 def _totals(merchants: Mapping[str, Expected], truth: Truth) -> dict[str, int]:

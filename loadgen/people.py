@@ -67,6 +67,17 @@ def regular(row: int, number: int, people: int, partitions: int, partition: int)
     )
 
 
+def circle_of(row: int, circle: int, pool: Pool) -> list[str]:
+    """The names of a merchant's regulars."""
+    numbers = range(circle // pool.partitions + 1)
+    people = {
+        regular(row, number, pool.people, pool.partitions, partition)
+        for partition in range(pool.partitions)
+        for number in numbers
+    }
+    return [f"u{FIRST_MEMBER + person:0{MEMBER_DIGITS}d}" for person in sorted(people)]
+
+
 @compiled
 def is_regular(bits: np.uint64, regulars: int) -> bool:
     """Whether an order is by one of the merchant's regulars."""

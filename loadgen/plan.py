@@ -6,22 +6,25 @@ processes makes the same bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from loadgen.catalogue import Catalogue, make_catalogue
 from loadgen.curves import SECONDS_AN_HOUR, WEIGHT_SCALE, apportion, base_curve, spike_curve
 from loadgen.draws import I32, I64, U32
 from loadgen.errors import LoadgenError
-from loadgen.people import Pool, pool_of
+from loadgen.people import Pool, circle_of, pool_of
 from loadgen.popularity import alias_table
 from loadgen.scenario import HOURS_A_DAY, Featured, Scenario
 
 PEAK_HOUR_ORDERS: Final = 600
 """A featured merchant's best hour has at least this many orders: enough that no shifted hour beats it."""
 TARGET_CELL_ORDERS: Final = 30_000
+MOST_KNOWN: Final = 1000
+"""A featured merchant with more regulars leaves it to its orders to say who was there before."""
 CLICKS_AN_ORDER: Final = 2
 """So many clicks weigh as much as an order where the length of a block is chosen."""
 BLOCK_SECONDS: Final = (3600, 1800, 1200, 600, 300, 120, 60, 30, 20, 10)
@@ -104,7 +107,8 @@ def make_plan(scenario: Scenario, partitions: int, click_partitions: int | None 
     clicks = scenario.clicks if click_partitions else None
     events = ordinary * (1 + clicks.views_per_order / CLICKS_AN_ORDER) if clicks else ordinary
     block_seconds = _block_seconds(np.sum(curves, axis=0), int(events), partitions)
-    catalogue = make_catalogue(scenario, ordinary)
+    pool = pool_of(scenario, partitions)
+    catalogue = _knowing(make_catalogue(scenario, ordinary), pool, len(scenario.featured))
     layout = _Layout(block_seconds, partitions)
     components = _ordinary_components(scenario, catalogue, curves, ordinary, layout)
     for row, counts in enumerate(featured_counts):
@@ -116,8 +120,19 @@ def make_plan(scenario: Scenario, partitions: int, click_partitions: int | None 
     )
     return Plan(
         scenario, partitions, block_seconds, catalogue, tuple(components), joins,
-        pool_of(scenario, partitions), click_partitions if clicks else 0,
+        pool, click_partitions if clicks else 0,
     )  # fmt: skip
+
+
+def _knowing(catalogue: Catalogue, pool: Pool, featured: int) -> Catalogue:
+    """The same, featured merchants' baselines with their regulars as known members where they are few."""
+    baselines = list(catalogue.baselines)
+    for row in range(featured):
+        circle = int(catalogue.traits.circle[row])
+        if circle <= MOST_KNOWN:
+            known = circle_of(row, circle, pool)
+            baselines[row] = msgspec.structs.replace(baselines[row], known_members=known)
+    return replace(catalogue, baselines=baselines)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -51,6 +52,7 @@ def recompute(plan: Plan, windows: dict[str, tuple[int, int]]) -> SlowAnswers:
     joined: dict[tuple[str, str], int] = {}
     joins_of: dict[str, list[int]] = defaultdict(list)
     repeated = 0
+    known = {b.merchant_id: frozenset(b.known_members or ()) for b in plan.catalogue.baselines}
     for topic, lane, kind in (("orders", ORDERS, Order), ("clicks", CLICKS, Click)):
         seen: set[tuple[str, ...]] = set()
         for one in all_sent(plan, lane=lane):
@@ -72,7 +74,7 @@ def recompute(plan: Plan, windows: dict[str, tuple[int, int]]) -> SlowAnswers:
             for subject in _subjects(event):
                 for window, (start_ms, _) in windows.items():
                     if event.event_time_ms >= start_ms:
-                        _add(of[subject][window], event, again)
+                        _add(of[subject][window], event, again, known)
     hundredth = {m: sorted(times)[99] for m, times in joins_of.items() if len(times) >= 100}
     return SlowAnswers(dict(of), reasons, duplicates, repeated, hundredth)
 
@@ -112,14 +114,14 @@ def _subjects(event: Order | Click) -> list[str]:
     ]
 
 
-def _add(counts: Counts, event: Order | Click, again: bool) -> None:
+def _add(counts: Counts, event: Order | Click, again: bool, known: Mapping[str, frozenset[str]]) -> None:
     sums = counts.sums
     if isinstance(event, Order):
         if event.status == "paid":
             sums.update(orders=1, units=event.quantity, gmv=event.amount_fen)
             counts.buyers.add(event.member_id)
             counts.bought[event.member_id] += 1
-            if event.first_order is False:
+            if event.first_order is False or event.member_id in known.get(event.merchant_id, ()):
                 counts.returning.add(event.member_id)
         elif event.status in ("refunded", "cancelled"):
             sums["refunds"] += event.amount_fen

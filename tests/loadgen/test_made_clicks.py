@@ -146,6 +146,14 @@ def test_an_order_of_a_regular_is_not_the_first_and_few_do_not_say() -> None:
     assert said[None] / said.total() == pytest.approx(1 / 16, abs=0.01)
 
 
+def test_known_members_of_a_small_featured_merchant_are_those_whose_orders_are_not_the_first() -> None:
+    known = {b.merchant_id: set(b.known_members or ()) for b in plan().catalogue.baselines}
+    old = {o.member_id for o in orders() if o.merchant_id == "waipojia" and o.first_order is False}
+    assert len(old) > 100
+    assert old <= known["waipojia"]
+    assert known["zhengongfu"] == set()
+
+
 def test_exactly_367_people_join_meilijiazu_and_some_more_than_once() -> None:
     joins = Counter(c.visitor_id for c, _ in clicks() if c.action == "join" and c.merchant_id == "meilijiazu")
     assert len(joins) == 367
