@@ -9,7 +9,7 @@ steps leaves files longer than a committed reference says, never shorter; what s
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,8 +25,13 @@ _HEAD_BYTES = 5
 _DELTA, _BASELINES = 0, 1
 SMALLEST_JOURNAL_BYTES = 4 * 1024 * 1024
 """A journal this short is never worth a new base."""
-REBASE_PAUSE_SECONDS = 0.5
-"""A process writes at most one base in this time, so that no epoch has to wait for several."""
+BLOCK_BYTES = 32 * 1024
+"""What a block of the journal counts for beside its length: to replay an empty one takes 0.2 to 0.3 ms, so a
+quiet night's journal would be short in bytes and long to resume from. 128 blocks fill the smallest journal."""
+REBASE_SHARE = 0.1
+"""Part of a process's time that goes into bases."""
+REBASE_CREDIT_SECONDS = 0.2
+"""Most of it that is taken at one epoch's end, but for the last base's rest: what an epoch has to wait for."""
 
 
 class ShardRef(NamedTuple):
@@ -44,18 +49,27 @@ class ShardRef(NamedTuple):
 
 
 class RebaseTurns:
-    """Lets the shards of one process write their bases one after the other."""
+    """Shares out among the shards of one process the time in which bases are written.
 
-    def __init__(self) -> None:
-        self._next = 0.0
+    ``now``: monotonic seconds.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._credit_s = REBASE_CREDIT_SECONDS
+        self._counted_at = now()
 
     def take(self) -> bool:
-        """Whether it is somebody's turn now."""
-        now = time.monotonic()
-        if now < self._next:
-            return False
-        self._next = now + REBASE_PAUSE_SECONDS
-        return True
+        """Whether there is time for a base now."""
+        now = self._now()
+        self._credit_s += (now - self._counted_at) * REBASE_SHARE
+        self._credit_s = min(self._credit_s, REBASE_CREDIT_SECONDS)
+        self._counted_at = now
+        return self._credit_s > 0
+
+    def spent(self, seconds: float) -> None:
+        """A base took that long."""
+        self._credit_s -= seconds
 
 
 def merge_deltas(deltas: list[ShardDelta]) -> list[ShardDelta]:
@@ -113,6 +127,7 @@ class ShardStore:
         self._journal: Journal | None = None
         self._segment: list[ShardDelta] = []
         self._blocks: list[bytes] = []
+        self._journal_blocks = 0
 
     def note(self, delta: ShardDelta, closed_a_minute: bool) -> None:
         """Remember a delta that the shard has taken."""
@@ -144,9 +159,12 @@ class ShardStore:
             self._journal = Journal(self._path("journal"))
         if self._blocks:
             self._journal.append(b"".join(self._blocks))
+            self._journal_blocks += len(self._blocks)
             self._blocks = []
-        if self._journal.length > max(SMALLEST_JOURNAL_BYTES, self._base_bytes) and self._turns.take():
+        if self._is_long() and self._turns.take():
+            started = time.monotonic()
             self._write_base(shard)
+            self._turns.spent(time.monotonic() - started)
         self._retired.snapshot_taken()
         watched = np.flatnonzero(shard.columns.watched).tolist()
         return ShardRef(
@@ -158,6 +176,12 @@ class ShardStore:
             minutes_upto_ms,
             tuple(shard.merchants.text(row) for row in watched),
         )
+
+    def _is_long(self) -> bool:
+        """Whether to resume from the journal costs more than the base is worth."""
+        assert self._journal is not None
+        weight = self._journal.length + self._journal_blocks * BLOCK_BYTES
+        return weight > max(SMALLEST_JOURNAL_BYTES, self._base_bytes)
 
     def _path(self, kind: str) -> Path:
         return self._directory / f"{self._name}-{self._generation:06d}.{kind}"
@@ -174,6 +198,7 @@ class ShardStore:
         base.close()
         self._base, self._base_bytes = base.path.name, base.length
         self._journal = Journal(self._path("journal"))
+        self._journal_blocks = 0
 
     def load(self, ref: ShardRef, rules: ShardRules) -> Shard:
         """The shard as it was when ``ref`` was made.
@@ -185,6 +210,7 @@ class ShardStore:
             shard = Shard.load(read_upto(self._directory / ref.base, ref.base_bytes), rules)
         journal = self._directory / ref.journal
         for kind, block in _blocks(read_upto(journal, ref.journal_bytes)):
+            self._journal_blocks += 1
             if kind == _DELTA:
                 shard.take(ShardDelta.from_bytes(block))
             else:
