@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 help:
 	@echo "make demo       the night of 12 December 2019 in a minute: real broker, Redis and dataflow"
 	@echo "make test       ruff, mypy --strict and every test"
-	@echo "make soak       nights with kills, cuts and stalls, compared with the oracle (SECONDS=600)"
+	@echo "make soak       nights with kills, cuts and stalls, compared with the oracle (DURATION=600 seconds)"
 	@echo "make test-kafka the same night on Apache Kafka itself; needs java and mvn"
 	@echo "make bench      how fast: throughput against a bare loop on the same topic"
 	@echo "make clean      remove the virtual environment, caches and build output"
@@ -25,9 +25,9 @@ lint: $(READY)
 test: lint
 	$(PY) -m pytest $(TEST_FLAGS)
 
-SECONDS ?= 600
+DURATION ?= 600
 soak: $(READY)
-	$(PY) -m tests.faults.soak --seconds $(SECONDS)
+	$(PY) -m tests.faults.soak --seconds $(DURATION)
 
 test-kafka: $(READY)
 	$(PY) -m pytest tests/kafka $(TEST_FLAGS)
