@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import redis
 
-from operators.batches import BoardRows, MerchantRows, SeriesPoint
+from operators.batches import NO_EVENT_MS, BoardRows, MerchantRows, SeriesPoint
 from operators.redis_board import PendingSeries, board_commands, series_commands, stale_minutes
 from operators.redis_errors import RedisSinkError, refusal
 from operators.redis_held import CatchingUp
@@ -247,8 +247,10 @@ class RedisPublisher:
 
     def _read_board(self) -> None:
         meta = self._session.hash_of(redis_layout.meta(self._prefix))
-        if META_WATERMARK in meta and META_EVENT_TIME in meta:
-            self._catching_up.board_shows(int(meta[META_WATERMARK]), int(meta[META_EVENT_TIME]))
+        if META_EVENT_TIME in meta:
+            # Until every partition has been heard there is no watermark, and results are shown already.
+            watermark_ms = int(meta.get(META_WATERMARK, NO_EVENT_MS))
+            self._catching_up.board_shows(watermark_ms, int(meta[META_EVENT_TIME]))
 
     def _read_progress(self, shard: int) -> dict[str, int]:
         if self._settings.start_over:

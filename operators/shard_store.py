@@ -26,12 +26,12 @@ _DELTA, _BASELINES = 0, 1
 SMALLEST_JOURNAL_BYTES = 4 * 1024 * 1024
 """A journal this short is never worth a new base."""
 BLOCK_BYTES = 32 * 1024
-"""What a block of the journal counts for beside its length: to replay an empty one takes 0.2 to 0.3 ms, so a
-quiet night's journal would be short in bytes and long to resume from. 128 blocks fill the smallest journal."""
+"""What a block of the journal counts for beside its length: to replay an empty one takes 0.2 to 0.3 ms, so
+a quiet night's journal would be short in bytes and long to resume from. 128 blocks fill the smallest."""
 REBASE_SHARE = 0.1
 """Part of a process's time that goes into bases."""
 REBASE_CREDIT_SECONDS = 0.2
-"""Most of it that is taken at one epoch's end, but for the last base's rest: what an epoch has to wait for."""
+"""Most of it that is taken at one epoch's end, but for the last base's rest: what an epoch waits for."""
 
 
 class ShardRef(NamedTuple):

@@ -49,9 +49,10 @@ def main() -> None:
         longest_s = {cause: max(s, outcome.longest_pause_s[cause]) for cause, s in longest_s.items()}
     process_s, server_s = longest_s[Cause.PROCESS], longest_s[Cause.SERVER]
     print(
-        f"{nights} nights: {events:,} events, {faults.total()} faults, {restarts} restarts; longest pause of fresh "
-        f"results {process_s:.1f} s after process faults (at most {LONGEST_PAUSE_SECONDS:g}), {server_s:.1f} s "
-        f"with server outages; {watched:,} values watched; nights that differ: {wrong}\n"
+        f"{nights} nights: {events:,} events, {faults.total()} faults, {restarts} restarts; "
+        f"{watched:,} values watched; nights that differ: {wrong}\n"
+        f"longest pause of fresh results: {process_s:.1f} s after process faults "
+        f"(at most {LONGEST_PAUSE_SECONDS:g}), {server_s:.1f} s with server outages\n"
         f"by kind: {', '.join(f'{n} {name}' for name, n in sorted(faults.items()))}"
     )
     sys.exit(1 if wrong or process_s > LONGEST_PAUSE_SECONDS else 0)

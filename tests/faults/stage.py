@@ -1,4 +1,4 @@
-"""What a test of faults plays on: real broker and Redis behind proxies, war rooms, a load, and the verdict."""
+"""What a test of faults plays on: broker and Redis behind proxies, war rooms, a load, and the verdict."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import pairwise
 from types import TracebackType
 from typing import Any, Self
 
@@ -41,7 +42,7 @@ def longest_pauses(fresh_s: list[float], faults: list[Struck]) -> dict[Cause, fl
     A pause with a server outage in it is the outage's, whatever else happened meanwhile.
     """
     longest = dict.fromkeys(Cause, 0.0)
-    for before_s, after_s in zip(fresh_s, fresh_s[1:], strict=False):
+    for before_s, after_s in pairwise(fresh_s):
         causes = {f.cause for f in faults if f.begin_s < after_s and f.end_s > before_s}
         if causes:
             cause = Cause.SERVER if Cause.SERVER in causes else Cause.PROCESS
