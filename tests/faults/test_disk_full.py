@@ -1,4 +1,4 @@
-"""The disk under the state directory fills up: one line, a clean end, and on from the last snapshot with room."""
+"""The disk under the state directory fills up: one line, a clean end, and on from there with room."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def small_disk(at: Path) -> Iterator[Path]:
 def test_full_disk_ends_the_run_in_one_line_and_with_room_nothing_is_missing(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk") as disk, Stage(tmp_path) as stage:
         room = stage.war_room(state=disk / "state")
-        load = stage.load(seed=8, seconds=15.0, orders=60_000)
+        load = stage.load(seed=8, seconds=10.0, orders=50_000)
         stage.is_counting(room)
         filler = disk / "somebody-elses.log"
         fill(filler)

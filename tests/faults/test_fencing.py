@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.stage import Stage
+from tests.faults.stage import PATIENCE_SECONDS, Stage
 from tests.faults.watcher import Watcher
 
 
@@ -16,17 +16,17 @@ def test_a_run_that_stood_still_while_another_took_over_stops_and_changes_nothin
     """The second counts anew from the topics, with a state directory of its own."""
     with Stage(tmp_path) as stage, Watcher(stage.redis_server.url) as watcher:
         first = stage.war_room(state=tmp_path / "state")
-        load = stage.load(seed=3, seconds=20.0, orders=60_000)
+        load = stage.load(seed=3, seconds=12.0, orders=50_000)
         stage.is_counting(first)
         first.tell(signal.SIGSTOP)
 
         second = stage.war_room(state=tmp_path / "state-elsewhere")
         assert second.says("run 2: 2 workers started")
-        stage.moves_on(second)
+        stage.writes(second)
         fence = stage.results().get("warroom:fence")
         first.tell(signal.SIGCONT)
 
-        assert first.process.wait(30) == 1, first.said()
+        assert first.process.wait(PATIENCE_SECONDS) == 1, first.said()
         assert f"warroom: run 2 writes to {stage.redis.address}/0 now; " in first.said()
         assert "this is run 1, which has been replaced and stops" in first.said()
         assert stage.results().get("warroom:fence") == fence == "2"
