@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ import redis
 from tests.faults.proxy import Proxy
 from warroom.children import end, free_port
 from warroom.dead_letters import count_dead_letters
+from warroom.errors import PreflightError
+from warroom.preflight import check_ports
 from warroom.services import EmbeddedBroker, EmbeddedRedis, create_topics
 from warroom.waiting import wait_until
 
@@ -61,6 +64,17 @@ class WarRoom:
         return wait_until(lambda: self.said().count(words) >= times, PATIENCE_SECONDS)
 
 
+def _free_ports(count: int) -> int:
+    """The first of some ports that are free, below those that the system gives to clients."""
+    while True:
+        first = random.randrange(12_000, 32_000)
+        try:
+            check_ports("127.0.0.1", first, count)
+        except PreflightError:
+            continue
+        return first
+
+
 class Stage:
     """Servers, proxies and processes of one test; a context manager. ``host``: where the proxies listen."""
 
@@ -98,7 +112,7 @@ class Stage:
     ) -> WarRoom:
         """Start ``warroom run``. ``given``: settings of the environment; ``within``: what it is run by."""
         self._rooms += 1
-        log, port = self.directory / f"warroom-{self._rooms}.log", free_port()
+        log, port = self.directory / f"warroom-{self._rooms}.log", _free_ports(workers)
         command = [
             *(*within, sys.executable, "-m", "warroom.cli", "run"),
             *("--workers", str(workers), "--sale-opens", SALE_OPENS, "--metrics-port", str(port)),
@@ -131,9 +145,9 @@ class Stage:
     def differences(self) -> str:
         """What ``loadgen verify`` and the dead letters have against the oracle; empty if nothing.
 
-        After an outage a backlog is read as fast as possible, and a partition that is read ahead makes nothing
-        late: then fewer events may be late than in a night that is read as it comes. They change no window,
-        and each one that the engine did call late has its letter.
+        After an outage a backlog is read as fast as possible, and a partition that is read ahead makes
+        nothing late: fewer events may be late than in a night that is read as it comes. They change no
+        window, and each one that the engine did call late has its letter.
         """
         oracle = self.directory / "oracle.json"
         command = (sys.executable, "-m", "loadgen.cli", "verify", "--redis", self.redis_server.url)
