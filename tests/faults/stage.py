@@ -108,13 +108,14 @@ class Stage:
         workers: int = 2,
         state: Path | None = None,
         within: tuple[str, ...] = (),
+        module: str = "warroom.cli",
         **given: str,
     ) -> WarRoom:
         """Start ``warroom run``. ``given``: settings of the environment; ``within``: what it is run by."""
         self._rooms += 1
         log, port = self.directory / f"warroom-{self._rooms}.log", _free_ports(workers)
         command = [
-            *(*within, sys.executable, "-m", "warroom.cli", "run"),
+            *(*within, sys.executable, "-m", module, "run"),
             *("--workers", str(workers), "--sale-opens", SALE_OPENS, "--metrics-port", str(port)),
             *("--state", str(state or self.directory / "state")),
             *(() if "--brokers" in flags else ("--brokers", self.kafka.address)),

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.rig import restart_empty
-from tests.faults.stage import PATIENCE_SECONDS, Stage
+from tests.faults.stage import META, PATIENCE_SECONDS, Stage
 from warroom.waiting import wait_until
 
 OUTAGE_SECONDS = float(os.environ.get("WARROOM_OUTAGE_SECONDS", "2"))
@@ -113,6 +113,22 @@ def test_asked_to_stop_while_redis_is_away_the_run_drains_in_time_and_the_next_g
         stage.loaded(load)
         assert second.ask(signal.SIGUSR1) == 0, second.said()
         assert stage.differences() == "", second.said()
+
+
+def test_a_clock_that_steps_back_an_hour_changes_no_result(tmp_path: Path) -> None:
+    step = tmp_path / "an-hour-back"
+    with Stage(tmp_path) as stage:
+        room = stage.war_room(module="tests.faults.stepping_clock", TEST_CLOCK=str(step))
+        load = stage.load(24, 8.0, 40_000)
+        stage.is_counting(room)
+        before = stage.shown("updated_at", META)
+        step.touch()
+        stepped = wait_until(lambda: 0 < stage.shown("updated_at", META) < before, PATIENCE_SECONDS)
+        assert stepped, room.said()
+        stage.loaded(load)
+        assert room.ask(signal.SIGUSR1) == 0, room.said()
+        assert "starting all again" not in room.said()
+        assert stage.differences() == "", room.said()
 
 
 def scraped(port: int) -> str:
