@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kafka lint soak fuzz bench clean
+.PHONY: help demo test test-kafka lint soak fuzz bench bench-quick bench-hour clean
 
 help:
 	@echo "make demo       the night of 12 December 2019 in a minute: real broker, Redis and dataflow"
@@ -12,7 +12,7 @@ help:
 	@echo "make soak       nights with kills, cuts and stalls, compared with the oracle (DURATION=600 seconds)"
 	@echo "make fuzz       a million damaged messages: none lost, no crash (MESSAGES=1000000)"
 	@echo "make test-kafka the same night on Apache Kafka itself; needs java and mvn"
-	@echo "make bench      how fast: throughput against a bare loop on the same topic"
+	@echo "make bench      how fast, how soon, how much memory; bench-quick, bench-hour"
 	@echo "make clean      remove the virtual environment, caches and build output"
 
 demo: $(READY)
@@ -39,7 +39,13 @@ test-kafka: $(READY)
 	$(PY) -m pytest tests/kafka $(TEST_FLAGS)
 
 bench: $(READY)
-	$(PY) -m benchmarks.throughput $(BENCH_FLAGS)
+	$(PY) -m benchmarks $(BENCH_FLAGS)
+
+bench-quick: $(READY)
+	$(PY) -m benchmarks quick $(BENCH_FLAGS)
+
+bench-hour: $(READY)
+	$(PY) -m benchmarks hour $(BENCH_FLAGS)
 
 # The stamp is younger than pyproject.toml exactly when the environment holds what it asks for.
 $(READY): pyproject.toml .ci/setup

@@ -5,6 +5,7 @@ The wall clock decides here when results are handed on, never what they are.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,8 +19,11 @@ from operators.metrics import Metrics
 from operators.process_clock import ProcessClock
 from operators.shard import Shard, ShardRules
 from operators.shard_store import ShardRef, ShardStore
+from operators.stage_times import RESULTS, SNAPSHOT, WINDOWS
 from schemas.dead_letters import DeadLetter
 from schemas.windows import MINUTE_MS
+
+log = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 30.0
 """Time in which every merchant is handed on once more: quiet ones' multiples change as time passes."""
@@ -59,6 +63,7 @@ class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, Sh
         self._next_rows = 0.0
         self._next_summary = 0.0
         self._refreshed = 0
+        self._forgotten = 0
         self._last_refresh = time.monotonic()
         self._last_snapshot: float | None = None
         self._store: ShardStore | None = None
@@ -68,6 +73,7 @@ class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, Sh
             assert self._store is not None
             self._shard_held = self._store.load(resume, rules)
             self._minutes_upto_ms = resume.minutes_upto_ms
+            self._forgotten = self._shard_held.joins.forgotten
 
     def _shard_of(self, number: int) -> Shard:
         # Bytewax does not tell a logic its key: a new shard learns its number with its first input.
@@ -79,12 +85,16 @@ class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, Sh
     def on_batch(self, values: list[ShardDelta | ShardBaselines]) -> tuple[list[ShardOutput], bool]:
         """Count what came; now and then, hand on what changed."""
         output = ShardOutput()
+        stages = self._clock.stages
+        started = stages.start()
         for value in values:
             if isinstance(value, ShardBaselines):
                 self._take_baselines(value)
             else:
                 self._take(value, output)
+        started = stages.lap(WINDOWS, started)
         self._hand_on(output, last=False)
+        stages.lap(RESULTS, started)
         told = output.late or output.rows is not None or output.summary is not None
         return ([output] if told else []), StatefulBatchLogic.RETAIN
 
@@ -121,10 +131,21 @@ class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, Sh
         if last or now >= self._next_summary:
             output.summary = shard.summary()
             self._metrics.shard(output.summary)
+            self._tell_forgotten(output.summary)
             if output.summary.minutes:
                 self._minutes_upto_ms = output.summary.minutes[-1].minute_ms + MINUTE_MS
             cost = time.monotonic() - now
             self._next_summary = now + max(self._publish_seconds, cost / SUMMARY_SHARE)
+
+    def _tell_forgotten(self, summary: ShardSummary) -> None:
+        if summary.forgotten_joins > self._forgotten:
+            self._forgotten = summary.forgotten_joins
+            log.warning(
+                "shard %d has forgotten %d joins for want of memory: a repeated one would count again; "
+                "raise engine.joins_memory_mib",
+                summary.shard,
+                summary.forgotten_joins,
+            )
 
     def _refresh(self, shard: Shard, now: float) -> None:
         """Touch a few merchants after the other, all of them within ``REFRESH_SECONDS``."""
@@ -149,7 +170,9 @@ class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, Sh
         started = time.monotonic()
         if self._store is None or self._shard_held is None:
             return None
+        reading = self._clock.stages.start()
         ref = self._store.save(self._shard_held, self._minutes_upto_ms)
+        self._clock.stages.lap(SNAPSHOT, reading)
         self._metrics.snapshot(time.monotonic() - started)
         if self._last_snapshot is not None:
             self._metrics.epoch(started - self._last_snapshot)

@@ -57,6 +57,9 @@ def run(
     start_over: StartOver = False,
     hosts: Hosts = None,
     index: Index = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="At the end, print where a microsecond of each event went.")
+    ] = False,
 ) -> None:
     """Count: start the worker processes and keep them running.
 
@@ -75,7 +78,15 @@ def run(
         "--state": state,
     }
     settings = load(config, os.environ, flags.given_by(given, no_state)).settings
-    run_war_room(settings, os.environ, bounded=bounded, start_over=start_over, hosts=hosts, index=index)
+    run_war_room(
+        settings,
+        os.environ,
+        bounded=bounded,
+        start_over=start_over,
+        hosts=hosts,
+        index=index,
+        profile=profile,
+    )
 
 
 @app.command()
@@ -111,7 +122,12 @@ def top(
     config: flags.ConfigFile = None,
     redis: flags.RedisUrl = None,
     prefix: flags.Prefix = None,
-    metric: Annotated[str, typer.Option(help="sales_multiple, gmv or orders.")] = "sales_multiple",
+    metric: Annotated[
+        str,
+        typer.Option(
+            help="sales_multiple, gmv, orders, new_members, new_member_multiple or private_traffic_share."
+        ),
+    ] = "sales_multiple",
     window: Annotated[str, typer.Option(help="1m, 5m, 1h, 12h, day or sale.")] = "1h",
     once: Annotated[bool, typer.Option("--once", help="Print the table once.")] = False,
 ) -> None:

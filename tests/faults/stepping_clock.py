@@ -39,5 +39,5 @@ def build(post: Post, clock: BeatingClock) -> Iterator[Dataflow]:
 
 
 if __name__ == "__main__":
-    run_command.Job = functools.partial(Job, flow=FLOW)  # type: ignore[attr-defined]
+    run_command.Job = functools.partial(Job, flow=FLOW)  # type: ignore[attr-defined,assignment]
     cli.main()

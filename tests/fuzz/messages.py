@@ -10,14 +10,15 @@ from typing import Any, Final
 
 from operators.batches import Lane
 from operators.bytes_kernels import Interner
-from operators.decode import OrderDecoder, raw_batch
+from operators.click_tally import ClickTally
+from operators.decode import ClickDecoder, OrderDecoder, raw_batch
 from operators.dedup import Dedup, DedupBudget
-from operators.order_lane import OrderLane
+from operators.event_lane import EventLane
+from operators.order_tally import OrderTally
 from operators.process_clock import ProcessClock
-from operators.tally import Tally
 from schemas.windows import LATENESS_MS
 from tests.fuzz.mutations import events_in, mutated
-from tests.operators.night import DAY_START_MS, encoded, order
+from tests.operators.night import DAY_START_MS, click, encoded, order
 
 
 @dataclass(slots=True)
@@ -43,6 +44,13 @@ OPTIONAL: Final[list[dict[str, Any]]] = [
 ]
 
 
+OPTIONAL_OF_CLICKS: Final[list[dict[str, Any]]] = [
+    {},
+    {"source": "qr_code", "channel": "koubei"},
+    {"source": None, "city_tier": 2},
+]
+
+
 def orders(seed: int, count: int = 10_000) -> list[bytes]:
     """Good messages of one to four orders, with all fields that an order may have."""
     rng = random.Random(seed)
@@ -64,13 +72,42 @@ def orders(seed: int, count: int = 10_000) -> list[bytes]:
     return made
 
 
+def clicks(seed: int, count: int = 10_000) -> list[bytes]:
+    """Good messages of one to four clicks."""
+    rng = random.Random(seed)
+    made = []
+    for n in range(count):
+        events = [
+            click(
+                rng.randrange(10**6),
+                rng.choice(["m1", "外婆家", "m" * 128, f"m{n}"]),
+                DAY_START_MS + rng.randrange(86_400_000),
+                action=rng.choice(["view", "view", "cart", "favorite", "join"]),
+                **rng.choice(OPTIONAL_OF_CLICKS),
+                    [{}, {"source": "qr_code", "channel": "koubei"}, {"source": None, "city_tier": 2}]
+                ),
+            )
+            for _ in range(rng.choice([1, 1, 1, 2, 4]))
+        ]
+        made.append(b"\n".join(encoded(event) for event in events))
+    return made
+
+
 def order_lane() -> Lane:
-    """A lane as a worker has it, without files."""
+    """A lane of orders as a worker has it, without files."""
     merchants = Interner()
+    return _lane("orders", OrderDecoder(merchants), OrderTally(merchants))
+
+
+def click_lane() -> Lane:
+    """A lane of clicks."""
+    merchants = Interner()
+    return _lane("clicks", ClickDecoder(merchants), ClickTally(merchants))
+
+
+def _lane(topic: str, decoder: Any, tally: Any) -> Lane:  # noqa: ANN401 - of orders or of clicks
     dedup = Dedup(600_000, DedupBudget(1 << 28))
-    return OrderLane(
-        "orders", 0, OrderDecoder(merchants), dedup, Tally(merchants), None, ProcessClock(), LATENESS_MS, None
-    )
+    return EventLane(topic, 0, decoder, dedup, tally, None, ProcessClock(), LATENESS_MS, None)
 
 
 def account(lane: Lane, corpus: list[bytes], count: int, seed: int) -> Account:
@@ -95,14 +132,18 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    started = time.monotonic()
-    found = account(order_lane(), orders(given.seed), given.count, given.seed)
-    print(
-        f"{given.count:,} damaged messages, {found.sent:,} events: {found.counted:,} counted, "
-        f"{found.duplicates:,} copies, {found.dead:,} dead letters, {found.missing} missing; "
-        f"{time.monotonic() - started:.0f} s"
-    )
-    raise SystemExit(found.missing != 0)
+    missing = 0
+    for name, lane, corpus in (("orders", order_lane(), orders), ("clicks", click_lane(), clicks)):
+        started = time.monotonic()
+        count = given.count // 2
+        found = account(lane, corpus(given.seed), count, given.seed)
+        missing += abs(found.missing)
+        print(
+            f"{count:,} damaged messages of {name}, {found.sent:,} events: {found.counted:,} counted, "
+            f"{found.duplicates:,} copies, {found.dead:,} dead letters, {found.missing} missing; "
+            f"{time.monotonic() - started:.0f} s"
+        )
+    raise SystemExit(missing != 0)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.messages import account, order_lane, orders
+from operators.batches import Lane
+from tests.fuzz.messages import account, click_lane, clicks, order_lane, orders
 from tests.fuzz.mutations import events_in, mutated
 from warroom.config import load
 from warroom.errors import ConfigurationError
@@ -19,11 +20,16 @@ from warroom.settings import Settings
 from warroom.wiring import options_of
 
 
-def test_every_event_of_a_hundred_thousand_damaged_messages_is_counted_or_a_dead_letter() -> None:
-    found = account(order_lane(), orders(3), 100_000, seed=3)
+@pytest.mark.parametrize(
+    ("lane", "corpus"), [(order_lane, orders), (click_lane, clicks)], ids=["orders", "clicks"]
+)
+def test_every_event_of_fifty_thousand_damaged_messages_is_counted_or_a_dead_letter(
+    lane: Callable[[], Lane], corpus: Callable[[int], list[bytes]]
+) -> None:
+    found = account(lane(), corpus(3), 50_000, seed=3)
     assert found.missing == 0
-    assert found.sent > 100_000
-    assert min(found.counted, found.duplicates, found.dead) > 5_000
+    assert found.sent > 50_000
+    assert min(found.counted, found.duplicates, found.dead) > 2_000
 
 
 def test_damage_is_the_same_for_the_same_seed_and_leaves_some_messages_whole() -> None:

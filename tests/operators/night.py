@@ -8,25 +8,31 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from operators.batches import MerchantRows, Standing
+from operators.batches import Lane, MerchantRows, Standing
 from operators.bytes_kernels import Interner
-from operators.decode import OrderDecoder, raw_batch
+from operators.click_scan import ClickColumns
+from operators.click_tally import ClickTally
+from operators.decode import ClickDecoder, OrderDecoder, raw_batch
 from operators.dedup import Dedup, DedupBudget
 from operators.delta import ShardBaselines, ShardDelta
-from operators.order_lane import OrderLane
+from operators.event_lane import EventLane
+from operators.leaders import BoardRules
+from operators.order_scan import OrderColumns
+from operators.order_tally import OrderTally
 from operators.process_clock import ProcessClock
 from operators.shard import Shard, ShardRules
 from operators.shards import SHARDS
-from operators.tally import Tally, shard_of_merchant
+from operators.tally import shard_of_merchant
 from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
+from schemas.events import PLATFORM_SOURCES, PRIVATE_SOURCES
 from schemas.windows import (
     DAY_MS,
     HOUR_MS,
     LATENESS_MS,
     MEASURES,
     MINUTE_MS,
-    MULTIPLES,
+    RATIOS,
     SLIDING,
     WINDOWS,
 )
@@ -52,6 +58,18 @@ def order(number: int, merchant: str = "m1", at_ms: int = DAY_START_MS, **fields
     return {**event, **fields}
 
 
+def click(number: int, merchant: str = "m1", at_ms: int = DAY_START_MS, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
+    """A click as producers send it; ``fields`` override."""
+    event = {
+        "event_id": f"e{number}",
+        "merchant_id": merchant,
+        "visitor_id": f"u{number % 97}",
+        "action": "view",
+        "event_time": at_ms,
+    }
+    return {**event, **fields}
+
+
 def encoded(event: dict[str, Any]) -> bytes:
     """Compact JSON."""
     return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
@@ -69,17 +87,19 @@ def flat_baseline(merchant_id: str, gmv: float = 2400.0, orders: float = 24.0, *
     )
 
 
-def rules(partitions: int = 1, **fields: Any) -> ShardRules:  # noqa: ANN401
-    """Rules of a shard that reads ``orders`` with some partitions."""
+def rules(partitions: int = 1, click_partitions: int = 0, **fields: Any) -> ShardRules:  # noqa: ANN401
+    """Rules of a shard that reads ``orders`` and ``clicks`` with some partitions."""
+    counts = {"orders": partitions, "clicks": click_partitions}
     given: dict[str, Any] = {
-        "sources": tuple(f"orders/{p}" for p in range(partitions)),
+        "sources": tuple(f"{topic}/{p}" for topic, count in counts.items() for p in range(count)),
         "lateness_ms": LATENESS_MS,
         "timezone": "Asia/Shanghai",
         "sale_opens_ms": DAY_START_MS,
-        "top_size": 50,
-        "top_min_orders": 1,
+        "top": BoardRules(50, 1, 1, 1, 1),
         "series_watch": (),
         "series_merchants": 0,
+        "milestone_min_orders": 1,
+        "joins_bytes": 1 << 20,
     }
     return ShardRules(**{**given, **fields})
 
@@ -95,21 +115,36 @@ class WarRoom:
     dead_letters: list[DeadLetter] = field(default_factory=list)
     duplicates: int = 0
     accepted: int = 0
-    offsets: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    offsets: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def __post_init__(self) -> None:
         self.merchants = Interner()
-        budget = DedupBudget(self.memory_bytes)
-        self.lanes = [self._lane(p, budget) for p in range(len(self.shard_rules.sources))]
+        self.budget = DedupBudget(self.memory_bytes)
+        partitions = [source.split("/") for source in self.shard_rules.sources]
+        self.lanes = [self._order_lane(int(p)) for topic, p in partitions if topic == "orders"]
+        self.click_lanes = [self._click_lane(int(p)) for topic, p in partitions if topic == "clicks"]
         self.shards = [Shard(number, self.shard_rules) for number in range(SHARDS)]
 
-    def _lane(self, partition: int, budget: DedupBudget) -> OrderLane:
-        return OrderLane(
+    def _order_lane(self, partition: int) -> EventLane[OrderColumns]:
+        return EventLane(
             "orders",
             partition,
             OrderDecoder(self.merchants),
-            Dedup(self.horizon_ms, budget),
-            Tally(self.merchants),
+            Dedup(self.horizon_ms, self.budget),
+            OrderTally(self.merchants),
+            None,
+            self.clock,
+            self.shard_rules.lateness_ms,
+            self.shard_rules.sale_opens_ms,
+        )
+
+    def _click_lane(self, partition: int) -> EventLane[ClickColumns]:
+        return EventLane(
+            "clicks",
+            partition,
+            ClickDecoder(self.merchants),
+            Dedup(self.horizon_ms, self.budget),
+            ClickTally(self.merchants),
             None,
             self.clock,
             self.shard_rules.lateness_ms,
@@ -117,11 +152,19 @@ class WarRoom:
         )
 
     def send(self, partition: int, values: Sequence[bytes | None], stamp_ms: int = STAMP_MS) -> None:
-        """One batch of messages of a partition."""
-        output = self.lanes[partition].take(
-            raw_batch("orders", partition, self.offsets[partition], list(values), stamp_ms)
-        )
-        self.offsets[partition] += len(values)
+        """One batch of messages of a partition of orders."""
+        self._send("orders", partition, self.lanes[partition], values, stamp_ms)
+
+    def send_clicks(self, partition: int, values: Sequence[bytes | None], stamp_ms: int = STAMP_MS) -> None:
+        """One batch of messages of a partition of clicks."""
+        self._send("clicks", partition, self.click_lanes[partition], values, stamp_ms)
+
+    def _send(
+        self, topic: str, partition: int, lane: Lane, values: Sequence[bytes | None], stamp_ms: int
+    ) -> None:
+        source = f"{topic}/{partition}"
+        output = lane.take(raw_batch(topic, partition, self.offsets[source], list(values), stamp_ms))
+        self.offsets[source] += len(values)
         self.dead_letters += output.dead_letters
         self.duplicates += output.duplicates
         self.accepted += output.accepted
@@ -140,6 +183,8 @@ class WarRoom:
         """Every partition is drained."""
         for partition in range(len(self.lanes)):
             self.stand(partition, Standing.ENDED)
+        for lane in self.click_lanes:
+            self.deliver(lane.pulse(Standing.ENDED).to_shards)
 
     def know(self, *baselines: Baseline) -> None:
         """Baselines arrive."""
@@ -169,8 +214,8 @@ def fields_of(rows: MerchantRows) -> dict[str, dict[str, Any]]:
         for w, window in enumerate(WINDOWS):
             for m, measure in enumerate(MEASURES):
                 fields[f"{measure}:{window}"] = int(rows.measures[i, w, m])
-            for k, multiple in enumerate(MULTIPLES):
-                value = float(rows.multiples[i, w, k])
+            for k, multiple in enumerate(RATIOS):
+                value = float(rows.ratios[i, w, k])
                 if value == value:
                     fields[f"{multiple}:{window}"] = value
         peak = float(rows.peak_multiple[i])
@@ -178,6 +223,9 @@ def fields_of(rows: MerchantRows) -> dict[str, dict[str, Any]]:
             fields["peak"] = peak
             fields["peak_at"] = int(rows.peak_at_ms[i])
             fields["peak_same_period"] = float(rows.peak_same_period[i])
+        for name, hours in zip(("hundred", "hundred_sale"), rows.hundred_hours[i].tolist(), strict=True):
+            if hours == hours:
+                fields[name] = hours
         found[merchant_id] = fields
     return found
 
@@ -204,20 +252,41 @@ def recomputed(
                 inside = current - sliding.buckets < at // sliding.bucket_ms <= current
             if not inside:
                 continue
-            if event["status"] == "paid":
-                fields[f"orders:{window}"] += 1
-                fields[f"units:{window}"] += event["quantity"]
-                fields[f"gmv:{window}"] += event["amount"]
-            elif event["status"] in ("refunded", "cancelled"):
-                fields[f"refunds:{window}"] += event["amount"]
+            for measure, value in _added_by(event).items():
+                fields[f"{measure}:{window}"] += value
     return result
+
+
+def _added_by(event: dict[str, Any]) -> dict[str, int]:
+    """What one event adds to which measures."""
+    if "status" in event:
+        if event["status"] == "paid":
+            return {"orders": 1, "units": event["quantity"], "gmv": event["amount"]}
+        return {"refunds": event["amount"]} if event["status"] in ("refunded", "cancelled") else {}
+    if event["action"] != "view":
+        return {{"cart": "carts", "favorite": "favorites", "join": "new_members"}[event["action"]]: 1}
+    source = event.get("source")
+    whose = "platform_views" if source in PLATFORM_SOURCES else "private_views"
+    return {"views": 1} | ({whose: 1} if source in (*PLATFORM_SOURCES, *PRIVATE_SOURCES) else {})
+
+
+def recomputed_hundreds(
+    events: Iterable[dict[str, Any]], closed_upto_ms: int, day_start_ms: int = DAY_START_MS
+) -> dict[str, float]:
+    """Hours from a start to the end of the minute in which each merchant's 100th new member came."""
+    joined: dict[str, list[int]] = defaultdict(list)
+    for event in events:
+        if event.get("action") == "join" and event["event_time"] >= day_start_ms:
+            joined[event["merchant_id"]].append(event["event_time"])
+    ends = {m: (sorted(at)[99] // MINUTE_MS + 1) * MINUTE_MS for m, at in joined.items() if len(at) >= 100}
+    return {m: (end - day_start_ms) / HOUR_MS for m, end in ends.items() if end <= closed_upto_ms}
 
 
 def recomputed_peaks(events: Iterable[dict[str, Any]], closed_upto_ms: int) -> dict[str, tuple[int, int]]:
     """Greatest closed hour of every merchant, by minutes: (gmv, exclusive end)."""
     minutes: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     for event in events:
-        if event["status"] == "paid":
+        if event.get("status") == "paid":
             minutes[event["merchant_id"]][event["event_time"] // MINUTE_MS] += event["amount"]
     peaks = {}
     for merchant, sold in minutes.items():

@@ -1,30 +1,36 @@
-"""An order's way inside the worker that reads it: bytes, columns, first copies, sums for every shard."""
+"""An event's way inside the worker that reads it: bytes, columns, first copies, sums for every shard.
+
+Orders and clicks go the same way; their decoders and tallies differ.
+"""
 
 from __future__ import annotations
 
+from typing import Generic
+
 from operators.batches import NO_EVENT_MS, LaneOutput, Progress, RawBatch, Standing
-from operators.decode import OrderDecoder
+from operators.decode import C, EventDecoder
 from operators.dedup import Dedup
 from operators.dedup_store import DedupState, DedupStore
 from operators.delta import ShardDelta
 from operators.process_clock import ProcessClock
 from operators.shards import SHARD_KEYS
+from operators.stage_times import DECODE, DEDUP, TALLY
 from operators.tally import Tally
 from schemas.windows import HOUR_MS, SLIDING
 
 LONGEST = SLIDING[-1]
 
 
-class OrderLane:
-    """The lane of one partition of ``orders``. See ``operators.batches.Lane``."""
+class EventLane(Generic[C]):
+    """The lane of one partition of ``orders`` or ``clicks``. See ``operators.batches.Lane``."""
 
     def __init__(
         self,
         topic: str,
         partition: int,
-        decoder: OrderDecoder,
+        decoder: EventDecoder[C],
         dedup: Dedup,
-        tally: Tally,
+        tally: Tally[C],
         store: DedupStore | None,
         clock: ProcessClock,
         lateness_ms: int,
@@ -49,11 +55,16 @@ class OrderLane:
 
     def take(self, raw: RawBatch) -> LaneOutput:
         """Count a batch: one delta for every shard, and what could not be used."""
+        stages = self._clock.stages
+        started = stages.start()
         decoded = self._decoder.decode(raw)
+        started = stages.lap(DECODE, started)
         columns = decoded.columns
-        duplicates = self._dedup.mark(columns.order_key, columns.event_time_ms, columns.outcome)
+        duplicates = self._dedup.mark(columns.key, columns.event_time_ms, columns.outcome)
+        started = stages.lap(DEDUP, started)
         self._next_offset = int(raw.offsets[-1]) + 1
         deltas = self._tally.deltas(decoded, self._suspect_before_ms(), self._progress(Standing.LIVE))
+        stages.lap(TALLY, started)
         return LaneOutput(
             to_shards=list(zip(SHARD_KEYS, deltas, strict=True)),
             dead_letters=decoded.dead_letters,
