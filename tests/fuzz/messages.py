@@ -84,8 +84,6 @@ def clicks(seed: int, count: int = 10_000) -> list[bytes]:
                 DAY_START_MS + rng.randrange(86_400_000),
                 action=rng.choice(["view", "view", "cart", "favorite", "join"]),
                 **rng.choice(OPTIONAL_OF_CLICKS),
-                    [{}, {"source": "qr_code", "channel": "koubei"}, {"source": None, "city_tier": 2}]
-                ),
             )
             for _ in range(rng.choice([1, 1, 1, 2, 4]))
         ]
