@@ -33,7 +33,7 @@ class Night:
     seconds: float = 45.0
     orders: int = 150_000
     workers: int = 2
-    pause_s: float = 2.5
+    pause_s: float = 2.0
     settle: bool = False
 
 
