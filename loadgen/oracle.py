@@ -18,6 +18,7 @@ from msgspec import UNSET, Struct, UnsetType
 from loadgen.draws import I32, I64
 from loadgen.facts import KINDS
 from loadgen.local_time import midnight_ms, share_of
+from loadgen.oracle_alerts import Milestone, milestones
 from loadgen.oracle_joins import HOURS_TO_100, hours_to_100
 from loadgen.oracle_peaks import Peaks
 from loadgen.oracle_people import Crowd, repeating, visitors_and_buyers
@@ -112,6 +113,8 @@ class Answers(Struct, frozen=True):
     repeated_joins: int = 0
     rollups: dict[str, Expected] = {}
     clicks: bool = False
+    alerts: dict[str, Milestone] = {}
+    """Milestones by the ids of their alerts."""
     instants: dict[str, Answers] = {}
     """What is right at chosen instants, by their time with its offset; windows end there."""
 
@@ -159,6 +162,7 @@ def answer(asked: Asked, truth: Truth) -> Answers:
         repeated_joins=int((truth.joins()["times"] - 1).sum()),
         rollups=_rollups(asked, truth, spans),
         clicks=truth.has_clicks,
+        alerts=milestones(who.ids, who.timezones, who.daily_gmv, rows, sums, truth.joins()),
     )
 
 

@@ -13,6 +13,7 @@ from loadgen.difference import Difference, same
 from loadgen.errors import DeliveryError
 from loadgen.oracle import Answers, Expected, fields_of
 from loadgen.oracle_joins import HOURS_TO_100
+from loadgen.verify_alerts import alert_differences
 from loadgen.verify_boards import USUAL, Boards, board_differences
 from loadgen.verify_people import STANDARD_ERROR, STANDARD_ERRORS, people_differences, slack_of
 from schemas import redis_layout
@@ -42,6 +43,7 @@ def differences(url: str, prefix: str, answers: Answers, boards: Boards = USUAL)
             *_totals(client, prefix, answers),
             *_rollups(client, prefix, answers),
             *board_differences(client, prefix, answers, boards),
+            *alert_differences(client, prefix, answers.alerts),
         ]
     except (redis.RedisError, OSError) as error:
         raise DeliveryError(f"no Redis answers at {url}: {error}") from error
@@ -136,7 +138,8 @@ def all_right(answers: Answers) -> str:
     everybody = (*answers.merchants.values(), *answers.rollups.values())
     estimates = sum(slack_of(field, expected) > 0 for expected in everybody for field in expected.people)
     text = f"all right: {len(answers.merchants):,} merchants, {fields:,} fields"
-    text += f", {len(answers.rollups):,} roll-ups, the leaderboards and the totals agree"
+    text += f", {len(answers.rollups):,} roll-ups, {len(answers.alerts):,} alerts"
+    text += ", the leaderboards and the totals agree"
     if estimates:
         within = f"{STANDARD_ERRORS * STANDARD_ERROR:.0%}"
         text += f"; {estimates:,} numbers of people are too large to be exact and agree within {within}"
