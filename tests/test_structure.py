@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "flows": {"schemas", "operators", "flows"},
     "loadgen": {"schemas", "loadgen"},
     "dashboards": {"schemas", "dashboards"},
-    "warroom": {"schemas", "operators", "flows", "warroom", "loadgen"},
+    "warroom": {"schemas", "operators", "flows", "warroom", "loadgen", "dashboards"},
 }
 PLAIN = (
     *("batches", "scan", "decode", "dedup", "tally", "delta", "order_lane", "bytes_kernels"),

@@ -147,6 +147,28 @@ def report(
 
 
 @app.command()
+def web(
+    config: flags.ConfigFile = None,
+    redis: flags.RedisUrl = None,
+    prefix: flags.Prefix = None,
+    sale_opens: flags.SaleOpens = None,
+    host: flags.WebHost = None,
+    port: flags.WebPort = None,
+) -> None:
+    """Serve the wall page and the JSON API; SIGTERM and Ctrl-C end it."""
+    from warroom.web_command import serve_web
+
+    given = {
+        "--redis": redis,
+        "--prefix": prefix,
+        "--sale-opens": sale_opens,
+        "--host": host,
+        "--port": port,
+    }
+    serve_web(load(config, os.environ, flags.given_by(given)).settings)
+
+
+@app.command()
 def demo(
     once: Annotated[bool, typer.Option("--once", help="Progress lines instead of the live screen.")] = False,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as JSON.")] = None,

@@ -1,0 +1,294 @@
+"""The wall as it is now, in named sections: what the page shows, what ``/api/v1/summary`` answers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+import orjson
+import redis
+
+from dashboards.web import curves
+from dashboards.web.broadcast import Sections
+from dashboards.web.curves import SeriesCache
+from dashboards.web.options import WebOptions
+from dashboards.web.results import Command, Fields, ResultsReader, fields_of, ranking_of, some_fields_of
+from schemas import redis_layout
+from schemas.redis_layout import field
+from schemas.windows import DAY, SALE
+
+log = logging.getLogger("warroom.web")
+
+BOARDS: Final = (
+    *(("sales_multiple", window) for window in ("5m", "1h", "12h", DAY, SALE)),
+    *(("new_members", window) for window in ("1h", DAY)),
+    ("new_member_multiple", DAY),
+    ("gmv", DAY),
+)
+"""Leaderboards that the page shows."""
+PLACES: Final = 10
+SHARES: Final = ("channel", "city_tier")
+"""Dimensions whose parts of the whole the page shows."""
+SHARE_FIELDS: Final = tuple(
+    field(m, DAY) for m in ("gmv", "orders", "views", "new_members", "sales_multiple")
+)
+MOST_SHARES: Final = 8
+MERCHANT_FIELDS: Final = (
+    redis_layout.NAME,
+    redis_layout.PEAK,
+    redis_layout.PEAK_AT,
+    "baseline_gmv",
+    *(field("sales_multiple", w) for w in ("5m", "1h", "12h", DAY, SALE)),
+    *(field("gmv", w) for w in ("1h", DAY, SALE)),
+    *(field("orders", w) for w in ("1h", DAY)),
+    *(field("new_members", w) for w in ("1h", DAY)),
+    field("new_member_multiple", DAY),
+    "low_stock",
+)
+"""What the page shows of a merchant that stands on a board."""
+ALERTS: Final = 12
+STOCK: Final = 6
+LAG_SECONDS: Final = 3.0
+VALUES_SECONDS: Final = 60.0
+"""A value of a dimension that is new shows after at most this long: finding one walks over the keys."""
+VALUES_SOON_SECONDS: Final = 5.0
+"""The same while there is none yet."""
+
+
+class Wall:
+    """Takes the wall from Redis: two round trips, however many watch.
+
+    ``lag_messages`` asks the workers how many messages they have not read; None where none answers. It
+    may block, so it is called in a thread.
+    """
+
+    def __init__(
+        self, reader: ResultsReader, options: WebOptions, lag_messages: Callable[[], int | None]
+    ) -> None:
+        self._reader = reader
+        self._options = options
+        self._lag_messages = lag_messages
+        self._lag: int | None = None
+        self._values: dict[str, list[str]] = {}
+        self._due_s: dict[str, float] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._series = SeriesCache(reader.prefix)
+        self._curve: dict[str, Any] = {}
+        self._curve_mark: list[Any] = []
+        self._last: Sections = {}
+        self._away_since_ms: int | None = None
+
+    async def take(self) -> Sections:
+        """All sections. Where Redis does not answer: the last ones, and ``health`` says so."""
+        self._now_and_then("lag", LAG_SECONDS, self._ask_lag)
+        self._now_and_then(
+            "values", VALUES_SECONDS if self._values.get(SHARES[0]) else VALUES_SOON_SECONDS, self._ask_values
+        )
+        try:
+            self._last = await self._sections()
+            self._away_since_ms = None
+        except redis.RedisError as error:
+            if self._away_since_ms is None:
+                log.warning("Redis does not answer (%s); the wall shows what it had", type(error).__name__)
+                self._away_since_ms = now_ms()
+        health = {
+            "redis": self._away_since_ms is None,
+            "away_since_ms": self._away_since_ms,
+            "lag_messages": self._lag,
+        }
+        clock = {**self._last.get("clock", {}), "now_ms": now_ms()}
+        return {**self._last, "clock": clock, "health": health}
+
+    async def close(self) -> None:
+        """End what runs beside the updates."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def _sections(self) -> Sections:
+        prefix = self._reader.prefix
+        values = {d: self._values.get(d, []) for d in SHARES}
+        rollups = [(d, v) for d in SHARES for v in values[d]]
+        meta, total, ordinary, active, recent, *rest = await self._reader.ask(
+            [
+                ("HGETALL", redis_layout.meta(prefix)),
+                ("HGETALL", redis_layout.rollup(prefix, "total", "all")),
+                ("GET", curves.ordinary_key(prefix, curves.TOTAL)),
+                ("HVALS", redis_layout.active_alerts(prefix)),
+                ("XREVRANGE", redis_layout.alerts(prefix), "+", "-", "COUNT", ALERTS),
+                *(("ZREVRANGE", redis_layout.top(prefix, m, w), 0, PLACES - 1, "WITHSCORES") for m, w in BOARDS),
+                *(("HMGET", redis_layout.rollup(prefix, d, v), *SHARE_FIELDS) for d, v in rollups),
+            ]
+        )  # fmt: skip
+        boards = {field(m, w): ranking_of(r) for (m, w), r in zip(BOARDS, rest[: len(BOARDS)], strict=True)}
+        clock = fields_of(meta)
+        leaders = list(dict.fromkeys(i for board in boards.values() for i, _ in board))
+        sparked = [i for i, _ in boards[field("sales_multiple", "1h")]]
+        merchants = await self._ask_merchants(leaders, sparked, clock)
+        shares = {
+            d: shares_of(
+                [(v, some_fields_of(SHARE_FIELDS, r)) for (e, v), r in zip(rollups, rest[len(BOARDS) :], strict=True) if e == d]
+            )
+            for d in SHARES
+        }  # fmt: skip
+        return {
+            "clock": {_CLOCK[name]: value for name, value in clock.items() if name in _CLOCK},
+            "totals": fields_of(total),
+            "boards": {name: [list(pair) for pair in board] for name, board in boards.items()},
+            "merchants": merchants,
+            "shares": shares,
+            "stock": stock_of(merchants),
+            "alerts": {"active": alerts_of(active), "count": len(active), "recent": recent_alerts_of(recent)},
+            "sparks": {i: spark for i in sparked if (spark := self._series.spark(i, _event_time(clock)))},
+            "curve": self._day_curve(clock, ordinary),
+        }
+
+    async def _ask_merchants(
+        self, leaders: Sequence[str], sparked: Sequence[str], clock: Fields
+    ) -> dict[str, Fields]:
+        prefix = self._reader.prefix
+        hashes: list[Command] = [
+            ("HMGET", redis_layout.merchant(prefix, i), *MERCHANT_FIELDS) for i in leaders
+        ]
+        self._series.begin(clock)
+        wanted = self._series.commands([curves.TOTAL, *sparked])
+        answers = await self._reader.ask([*hashes, *(command for _, command in wanted)])
+        self._series.take(zip((key for key, _ in wanted), answers[len(hashes) :], strict=True))
+        found = (some_fields_of(MERCHANT_FIELDS, answer) for answer in answers[: len(hashes)])
+        return dict(zip(leaders, found, strict=True))
+
+    def _day_curve(self, clock: Fields, ordinary: str | None) -> dict[str, Any]:
+        event_ms = _event_time(clock)
+        shares = orjson.loads(ordinary) if ordinary else None
+        if event_ms is None:
+            return self._curve
+        day = curves.day_of(event_ms, self._options.timezone)
+        points = self._series.points(curves.TOTAL)
+        newest = max(points, default=None)
+        mark = [day, self._series.generation, newest, len(points), shares]
+        if mark != self._curve_mark:
+            self._curve_mark = mark
+            self._curve = {
+                "day_start_ms": day[0],
+                "day_end_ms": day[1],
+                "generation": self._series.generation,
+                "ordinary": shares,
+                "points": {m: curves.shown_point(v) for m, v in points.items() if day[0] <= m < day[1]},
+            }
+        return self._curve
+
+    def _now_and_then(self, name: str, every_s: float, ask: Callable[[], Any]) -> None:
+        """Start ``ask`` beside the updates when it is due, never two of them."""
+        task = self._tasks.get(name)
+        now_s = time.monotonic()
+        if (task is None or task.done()) and now_s >= self._due_s.get(name, 0.0):
+            self._due_s[name] = now_s + every_s
+            self._tasks[name] = asyncio.create_task(ask())
+
+    async def _ask_lag(self) -> None:
+        try:
+            self._lag = await asyncio.to_thread(self._lag_messages)
+        except Exception:  # the wall goes on without it
+            log.exception("the workers' lag could not be read")
+            self._lag = None
+
+    async def _ask_values(self) -> None:
+        try:
+            for dimension in SHARES:
+                self._values[dimension] = await self._reader.values_of(dimension)
+        except redis.RedisError:
+            self._due_s["values"] = 0.0
+
+
+_CLOCK: Final = {
+    "run": "run",
+    "watermark": "watermark_ms",
+    redis_layout.EVENT_TIME: "event_time_ms",
+    redis_layout.UPDATED_AT: "updated_at_ms",
+    "merchants": "merchants",
+    "merchants_without_baseline": "merchants_without_baseline",
+}
+"""Fields of ``meta`` to their names with units."""
+
+
+def now_ms() -> int:
+    """The wall clock."""
+    return time.time_ns() // 1_000_000
+
+
+def _event_time(clock: Fields) -> int | None:
+    value = clock.get(redis_layout.EVENT_TIME)
+    return value if isinstance(value, int) else None
+
+
+def shares_of(rows: Iterable[tuple[str, Fields]]) -> list[Fields]:
+    """Parts of a dimension, greatest gmv of the day first, each with its share; the smallest as one."""
+    gmv = field("gmv", DAY)
+    parts = sorted(rows, key=lambda row: (-row[1].get(gmv, 0), row[0]))
+    whole = sum(fields.get(gmv, 0) for _, fields in parts)
+    if whole == 0:
+        return []
+    best = [{"value": value, "share": fields.get(gmv, 0) / whole, **fields} for value, fields in parts]
+    rest = best[MOST_SHARES - 1 :]
+    if len(rest) <= 1:
+        return best
+    others: Fields = {"value": None, "share": sum(r["share"] for r in rest), "values": len(rest)}
+    for name in SHARE_FIELDS:
+        if not name.startswith("sales_multiple"):
+            others[name] = sum(r.get(name, 0) for r in rest)
+    return [*best[: MOST_SHARES - 1], others]
+
+
+def stock_of(merchants: dict[str, Fields]) -> list[Fields]:
+    """What will be sold out soonest among the merchants on the boards."""
+    rows = [
+        {
+            "merchant_id": merchant_id,
+            "name": fields.get(redis_layout.NAME, merchant_id),
+            "item_id": item_id,
+            "stock_left": left,
+            "units_per_minute": pace,
+            "sold_out_at_ms": sold_out_at,
+        }
+        for merchant_id, fields in merchants.items()
+        for item_id, left, pace, sold_out_at in stock_lists(fields)
+    ]
+    rows.sort(key=lambda r: (r["sold_out_at_ms"] is None, r["sold_out_at_ms"] or 0, r["stock_left"]))
+    return rows[:STOCK]
+
+
+def stock_lists(fields: Fields) -> list[list[Any]]:
+    """``low_stock`` where it is what the contract says."""
+    found = fields.get("low_stock")
+    return (
+        [row for row in found if isinstance(row, list) and len(row) == 4] if isinstance(found, list) else []
+    )
+
+
+def alerts_of(texts: Iterable[str]) -> list[Fields]:
+    """Alerts from their JSON, newest first."""
+    found = [alert for text in texts if (alert := _alert(text)) is not None]
+    found.sort(key=lambda a: (-a.get("bucket_end_ms", 0), str(a.get("alert_id"))))
+    return found[:ALERTS]
+
+
+def recent_alerts_of(entries: Iterable[Any]) -> list[Fields]:
+    """Alerts from entries of the stream, newest first."""
+    texts = (fields_by_name(entry[1]).get("alert", "") for entry in entries)
+    return [alert for text in texts if (alert := _alert(text)) is not None]
+
+
+def fields_by_name(flat: Any) -> dict[str, str]:  # noqa: ANN401 - a dict or pairs in a row
+    """Fields of a stream's entry, in either protocol of Redis."""
+    return dict(flat) if isinstance(flat, dict) else dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _alert(text: str) -> Fields | None:
+    try:
+        alert = orjson.loads(text)
+    except ValueError:
+        return None
+    return alert if isinstance(alert, dict) else None
