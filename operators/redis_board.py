@@ -11,7 +11,7 @@ from operators import redis_scripts as scripts
 from operators.batches import NO_EVENT_MS, BoardRows, SeriesPoint
 from operators.redis_encoding import command
 from schemas import redis_layout
-from schemas.windows import HOUR_MS, MINUTE_MS
+from schemas.windows import DAY, HOUR_MS, MINUTE_MS
 
 SERIES_KEPT_MS = 48 * HOUR_MS
 """How much of a series stays in Redis."""
@@ -45,7 +45,21 @@ def board_commands(rows: BoardRows, prefix: str, now_ms: int) -> list[bytes]:
         commands.append(command(b"DEL", key))
         stamp = (redis_layout.UPDATED_AT.encode(), b"%d" % now_ms)
         commands.append(command(b"HSET", key, *pairs, *stamp))
+    commands += _values(rows, prefix)
     commands.append(_clock(rows, prefix, now_ms))
+    return commands
+
+
+def _values(rows: BoardRows, prefix: str) -> list[bytes]:
+    """For each dimension the values that have a rollup: keys of unknown names cannot be listed otherwise."""
+    scores: dict[str, list[bytes]] = {}
+    for (dimension, value), values in rows.rollups.items():
+        score = number(values.get(redis_layout.field("gmv", DAY), 0)) or b"0"
+        scores.setdefault(dimension, []).extend((score, _bytes(value)))
+    commands = []
+    for dimension, pairs in scores.items():
+        key = _bytes(redis_layout.rollup_values(prefix, dimension))
+        commands += [command(b"DEL", key), command(b"ZADD", key, *pairs)]
     return commands
 
 

@@ -42,6 +42,16 @@ def rollup(prefix: str, dimension: str, value: str) -> str:
     return f"{prefix}rollup:{dimension}:{value}"
 
 
+def rollup_values(prefix: str, dimension: str) -> str:
+    """Sorted set: every value of a dimension that has a rollup, by its ``gmv:day``."""
+    return f"{prefix}rollups:{dimension}"
+
+
+def ordinary(prefix: str, subject: str) -> str:
+    """String: the baseline's gmv in fen by local clock hour, a JSON array of 24 numbers."""
+    return f"{prefix}ordinary:{subject}"
+
+
 def series(prefix: str, subject: str) -> str:
     """Hash: minute start in ms to ``SeriesPoint`` as a JSON array; subject = merchant id or ``total``."""
     return f"{prefix}series:{subject}"

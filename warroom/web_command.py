@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 from types import FrameType
 from typing import Final
@@ -44,6 +45,9 @@ def serve_web(settings: Settings) -> None:
     with listening(web.host, web.port) as listener:
         print(f"The wall is at {address_of(settings)}", flush=True)
         server = Server(application(settings))
+        # uvicorn raises the signal that ended it once more when it is done: then it means nothing.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, server.handle_exit)
         server.run([listener])
 
 
@@ -113,9 +117,10 @@ def listening(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
+        # Python adds the address to the words of the system.
+        why = (error.strerror or str(error)).partition(" (")[0].lower()
         raise PreflightError(
-            f"the page cannot be served on {host}:{port}: {(error.strerror or str(error)).lower()}; "
-            "choose another --port"
+            f"the page cannot be served on {host}:{port}: {why}; choose another --port"
         ) from None
 
 

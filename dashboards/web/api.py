@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from dashboards.web import questions
 from dashboards.web.broadcast import Broadcast
-from dashboards.web.curves import TOTAL, ordinary_key
+from dashboards.web.curves import TOTAL
 from dashboards.web.limits import RateLimit
 from dashboards.web.openapi import description
 from dashboards.web.options import WebOptions
@@ -30,7 +30,7 @@ from dashboards.web.results import (
     ranking_of,
     series_of,
 )
-from dashboards.web.wall import alerts_of, fields_by_name, recent_alerts_of
+from dashboards.web.wall import alerts_of, recent_alerts_of
 from schemas import redis_layout
 from schemas.windows import MINUTE_MS, WINDOWS
 
@@ -122,7 +122,7 @@ class Api:
             [
                 ("HGETALL", redis_layout.merchant(prefix, merchant_id)),
                 ("HVALS", redis_layout.active_alerts(prefix)),
-                ("GET", ordinary_key(prefix, merchant_id)),
+                ("GET", redis_layout.ordinary(prefix, merchant_id)),
             ]
         )
         if not found:
@@ -146,7 +146,7 @@ class Api:
         found, ordinary, there = await self._reader.ask(
             [
                 ("HGETALL", redis_layout.series(prefix, subject)),
-                ("GET", ordinary_key(prefix, subject)),
+                ("GET", redis_layout.ordinary(prefix, subject)),
                 ("EXISTS", redis_layout.merchant(prefix, subject)),
             ]
         )
@@ -178,7 +178,9 @@ class Api:
         window = None
         if "window" in request.query_params:
             window = questions.choice(request, "window", tuple(WINDOWS))
-        values = ["all"] if dimension == TOTAL else await self._reader.values_of(dimension)
+        (values,) = await self._reader.ask(
+            [("ZREVRANGE", redis_layout.rollup_values(prefix, dimension), 0, -1)]
+        )
         answers = await self._reader.ask(
             [("HGETALL", redis_layout.rollup(prefix, dimension, v)) for v in values]
         ) if values else []  # fmt: skip
@@ -186,7 +188,6 @@ class Api:
         for value, answer in zip(values, answers, strict=True):
             fields = fields_of(answer)
             items.append({"value": value, **(fields if window is None else of_window(fields, window))})
-        items.sort(key=lambda i: (-i.get("gmv:day", i.get("gmv", 0)), i["value"]))
         return json_response(request, {"dimension": dimension, "items": items})
 
     async def alerts(self, request: Request) -> Response:
@@ -203,12 +204,13 @@ class Api:
         prefix = self._reader.prefix
         # The stream is capped at about a thousand: one merchant's are picked from all of them.
         count = limit + 1 if subject is None else 2_000
+        end = f"({before}" if before else "+"
         active, entries = await self._reader.ask(
             [
                 ("HVALS", redis_layout.active_alerts(prefix)),
-                ("XREVRANGE", redis_layout.alerts(prefix), f"({before}" if before else "+", "-", "COUNT", count),
+                ("XREVRANGE", redis_layout.alerts(prefix), end, "-", "COUNT", count),
             ]
-        )  # fmt: skip
+        )
         told: list[tuple[str, Fields]] = []
         for entry in entries:
             for alert in recent_alerts_of([entry]):

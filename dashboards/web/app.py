@@ -45,7 +45,7 @@ class WebApp:
 def web_app(
     options: WebOptions, report: Callable[[], bytes], lag_messages: Callable[[], int | None]
 ) -> WebApp:
-    """The application. ``report`` writes the battle report, ``lag_messages`` asks the workers; both may block."""
+    """All of it. ``report`` writes the report, ``lag_messages`` asks the workers; both may block."""
     reader = ResultsReader(options.redis_url, options.prefix)
     wall = Wall(reader, options, lag_messages)
     page = Page()

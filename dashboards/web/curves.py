@@ -29,11 +29,6 @@ _SHOWN_AT: Final = tuple(SERIES_FIELDS.index(name) if name in SERIES_FIELDS else
 _GMV_1H: Final = SERIES_FIELDS.index("gmv:1h")
 
 
-def ordinary_key(prefix: str, subject: str) -> str:
-    """String: the baseline's gmv in fen by local clock hour, a JSON array of 24 numbers."""
-    return f"{prefix}ordinary:{subject}"
-
-
 def day_of(at_ms: int, timezone: str) -> tuple[int, int]:
     """Start (inclusive) and end (exclusive) of the local day that ``at_ms`` lies in."""
     zone = ZoneInfo(timezone)

@@ -5,8 +5,7 @@ Everything is asked for in pipelines, so that an answer costs one or two round t
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
 import orjson
@@ -24,7 +23,6 @@ Command = tuple[str | int, ...]
 ANSWER_SECONDS: Final = 2.0
 TEXTS: Final = frozenset({redis_layout.NAME, "run_id"})
 LISTS: Final = frozenset({"channels:day", "categories:day", "low_stock"})
-SCAN_STEP: Final = 5_000
 
 
 class ResultsReader:
@@ -51,27 +49,9 @@ class ResultsReader:
         """The answers to some commands, in one round trip."""
         pipeline = self._client.pipeline(transaction=False)
         for command in commands:
-            pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+            pipeline.execute_command(*command)
         self.reads += 1
-        return cast("list[Any]", await pipeline.execute())
-
-    async def values_of(self, dimension: str) -> list[str]:
-        """Every value of a dimension that has a rollup, by a walk over the keys: seldom, not per update."""
-        before = redis_layout.rollup(self.prefix, dimension, "")
-        found: set[str] = set()
-        async for key in self._client.scan_iter(match=literally(before) + "*", count=SCAN_STEP):
-            found.add(str(key).removeprefix(before))
-        return sorted(found)
-
-
-@asynccontextmanager
-async def reading(url: str, prefix: str) -> AsyncIterator[ResultsReader]:
-    """A reader that is closed at the end."""
-    reader = ResultsReader(url, prefix)
-    try:
-        yield reader
-    finally:
-        await reader.close()
+        return await pipeline.execute()
 
 
 def fields_of(answer: object) -> Fields:
@@ -124,8 +104,3 @@ def point_fields(values: Sequence[int]) -> dict[str, int]:
 
 def _pairs(flat: Sequence[str]) -> Mapping[str, str]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def literally(text: str) -> str:
-    """``text`` as a pattern of SCAN that matches nothing else."""
-    return "".join(f"\\{c}" if c in "*?[]\\^" else c for c in text)

@@ -32,9 +32,6 @@ BOARDS: Final = (
 PLACES: Final = 10
 SHARES: Final = ("channel", "city_tier")
 """Dimensions whose parts of the whole the page shows."""
-SHARE_FIELDS: Final = tuple(
-    field(m, DAY) for m in ("gmv", "orders", "views", "new_members", "sales_multiple")
-)
 MOST_SHARES: Final = 8
 MERCHANT_FIELDS: Final = (
     redis_layout.NAME,
@@ -52,10 +49,6 @@ MERCHANT_FIELDS: Final = (
 ALERTS: Final = 12
 STOCK: Final = 6
 LAG_SECONDS: Final = 3.0
-VALUES_SECONDS: Final = 60.0
-"""A value of a dimension that is new shows after at most this long: finding one walks over the keys."""
-VALUES_SOON_SECONDS: Final = 5.0
-"""The same while there is none yet."""
 
 
 class Wall:
@@ -72,9 +65,8 @@ class Wall:
         self._options = options
         self._lag_messages = lag_messages
         self._lag: int | None = None
-        self._values: dict[str, list[str]] = {}
-        self._due_s: dict[str, float] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._lag_due_s = 0.0
+        self._lag_task: asyncio.Task[None] | None = None
         self._series = SeriesCache(reader.prefix)
         self._curve: dict[str, Any] = {}
         self._curve_mark: list[Any] = []
@@ -83,10 +75,7 @@ class Wall:
 
     async def take(self) -> Sections:
         """All sections. Where Redis does not answer: the last ones, and ``health`` says so."""
-        self._now_and_then("lag", LAG_SECONDS, self._ask_lag)
-        self._now_and_then(
-            "values", VALUES_SECONDS if self._values.get(SHARES[0]) else VALUES_SOON_SECONDS, self._ask_values
-        )
+        self._keep_asking_lag()
         try:
             self._last = await self._sections()
             self._away_since_ms = None
@@ -104,42 +93,35 @@ class Wall:
 
     async def close(self) -> None:
         """End what runs beside the updates."""
-        for task in self._tasks.values():
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        if self._lag_task is not None:
+            self._lag_task.cancel()
+            await asyncio.gather(self._lag_task, return_exceptions=True)
 
     async def _sections(self) -> Sections:
         prefix = self._reader.prefix
-        values = {d: self._values.get(d, []) for d in SHARES}
-        rollups = [(d, v) for d in SHARES for v in values[d]]
-        meta, total, ordinary, active, recent, *rest = await self._reader.ask(
+        meta, total, ordinary, active, recent, *rankings = await self._reader.ask(
             [
                 ("HGETALL", redis_layout.meta(prefix)),
                 ("HGETALL", redis_layout.rollup(prefix, "total", "all")),
-                ("GET", curves.ordinary_key(prefix, curves.TOTAL)),
+                ("GET", redis_layout.ordinary(prefix, curves.TOTAL)),
                 ("HVALS", redis_layout.active_alerts(prefix)),
                 ("XREVRANGE", redis_layout.alerts(prefix), "+", "-", "COUNT", ALERTS),
-                *(("ZREVRANGE", redis_layout.top(prefix, m, w), 0, PLACES - 1, "WITHSCORES") for m, w in BOARDS),
-                *(("HMGET", redis_layout.rollup(prefix, d, v), *SHARE_FIELDS) for d, v in rollups),
+                *(_best(redis_layout.top(prefix, m, w), PLACES) for m, w in BOARDS),
+                *(_best(redis_layout.rollup_values(prefix, d), 0) for d in SHARES),
             ]
-        )  # fmt: skip
-        boards = {field(m, w): ranking_of(r) for (m, w), r in zip(BOARDS, rest[: len(BOARDS)], strict=True)}
+        )
+        ranked = [ranking_of(answer) for answer in rankings]
+        boards = dict(zip((field(m, w) for m, w in BOARDS), ranked[: len(BOARDS)], strict=True))
         clock = fields_of(meta)
         leaders = list(dict.fromkeys(i for board in boards.values() for i, _ in board))
         sparked = [i for i, _ in boards[field("sales_multiple", "1h")]]
         merchants = await self._ask_merchants(leaders, sparked, clock)
-        shares = {
-            d: shares_of(
-                [(v, some_fields_of(SHARE_FIELDS, r)) for (e, v), r in zip(rollups, rest[len(BOARDS) :], strict=True) if e == d]
-            )
-            for d in SHARES
-        }  # fmt: skip
         return {
             "clock": {_CLOCK[name]: value for name, value in clock.items() if name in _CLOCK},
             "totals": fields_of(total),
             "boards": {name: [list(pair) for pair in board] for name, board in boards.items()},
             "merchants": merchants,
-            "shares": shares,
+            "shares": {d: shares_of(parts) for d, parts in zip(SHARES, ranked[len(BOARDS) :], strict=True)},
             "stock": stock_of(merchants),
             "alerts": {"active": alerts_of(active), "count": len(active), "recent": recent_alerts_of(recent)},
             "sparks": {i: spark for i in sparked if (spark := self._series.spark(i, _event_time(clock)))},
@@ -180,13 +162,12 @@ class Wall:
             }
         return self._curve
 
-    def _now_and_then(self, name: str, every_s: float, ask: Callable[[], Any]) -> None:
-        """Start ``ask`` beside the updates when it is due, never two of them."""
-        task = self._tasks.get(name)
+    def _keep_asking_lag(self) -> None:
+        """Ask beside the updates when it is due, never twice at once."""
         now_s = time.monotonic()
-        if (task is None or task.done()) and now_s >= self._due_s.get(name, 0.0):
-            self._due_s[name] = now_s + every_s
-            self._tasks[name] = asyncio.create_task(ask())
+        if now_s >= self._lag_due_s and (self._lag_task is None or self._lag_task.done()):
+            self._lag_due_s = now_s + LAG_SECONDS
+            self._lag_task = asyncio.create_task(self._ask_lag())
 
     async def _ask_lag(self) -> None:
         try:
@@ -194,13 +175,6 @@ class Wall:
         except Exception:  # the wall goes on without it
             log.exception("the workers' lag could not be read")
             self._lag = None
-
-    async def _ask_values(self) -> None:
-        try:
-            for dimension in SHARES:
-                self._values[dimension] = await self._reader.values_of(dimension)
-        except redis.RedisError:
-            self._due_s["values"] = 0.0
 
 
 _CLOCK: Final = {
@@ -224,22 +198,26 @@ def _event_time(clock: Fields) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def shares_of(rows: Iterable[tuple[str, Fields]]) -> list[Fields]:
-    """Parts of a dimension, greatest gmv of the day first, each with its share; the smallest as one."""
-    gmv = field("gmv", DAY)
-    parts = sorted(rows, key=lambda row: (-row[1].get(gmv, 0), row[0]))
-    whole = sum(fields.get(gmv, 0) for _, fields in parts)
+def _best(key: str, count: int) -> Command:
+    return ("ZREVRANGE", key, 0, count - 1, "WITHSCORES")
+
+
+def shares_of(parts: Sequence[tuple[str, float]]) -> list[Fields]:
+    """Parts of a dimension by gmv of the day, greatest first, each with its share; the smallest as one."""
+    gmv, whole = field("gmv", DAY), sum(score for _, score in parts)
     if whole == 0:
         return []
-    best = [{"value": value, "share": fields.get(gmv, 0) / whole, **fields} for value, fields in parts]
-    rest = best[MOST_SHARES - 1 :]
+    told: list[Fields] = [{"value": v, gmv: int(score), "share": score / whole} for v, score in parts]
+    rest = told[MOST_SHARES - 1 :]
     if len(rest) <= 1:
-        return best
-    others: Fields = {"value": None, "share": sum(r["share"] for r in rest), "values": len(rest)}
-    for name in SHARE_FIELDS:
-        if not name.startswith("sales_multiple"):
-            others[name] = sum(r.get(name, 0) for r in rest)
-    return [*best[: MOST_SHARES - 1], others]
+        return told
+    others = {
+        "value": None,
+        "values": len(rest),
+        gmv: sum(part[gmv] for part in rest),
+        "share": sum(part["share"] for part in rest),
+    }
+    return [*told[: MOST_SHARES - 1], others]
 
 
 def stock_of(merchants: dict[str, Fields]) -> list[Fields]:

@@ -10,13 +10,16 @@ import json
 import math
 import time
 from dataclasses import dataclass
-from typing import Final
+from itertools import accumulate
+from typing import Any, Final
 
 import redis
 
 from schemas import redis_layout
 from schemas.redis_layout import SERIES_FIELDS, field
 
+Client = Any
+"""redis-py, whose types leave open whether texts come as bytes, and whether now or later."""
 PREFIX: Final = redis_layout.DEFAULT_PREFIX
 OPENS_MS: Final = 1_576_080_000_000
 """2019-12-12T00:00:00+08:00."""
@@ -72,26 +75,37 @@ def rush(minute: int, peak: int) -> float:
     return math.exp(-after / 70) if after >= 0 else math.exp(after / 9)
 
 
+def running(rows: list[list[int]]) -> list[list[int]]:
+    """Sums up to and with each row."""
+    return [
+        list(sums) for sums in zip(*(accumulate(column) for column in zip(*rows, strict=True)), strict=True)
+    ]
+
+
 class Night:
     """Every result by arithmetic alone, so that a test can say what the page must show."""
 
-    def __init__(self, client: redis.Redis, shops: tuple[Shop, ...] = SHOPS, prefix: str = PREFIX) -> None:
-        self._client = client
+    def __init__(self, client: Client, shops: tuple[Shop, ...] = SHOPS, prefix: str = PREFIX) -> None:
+        self.client = client
         self._prefix = prefix
         self._shops = shops
         self._written = 0
         self._run = 1
         self._series = {s.merchant_id: self._minutes(s) for s in shops}
         self._series["total"] = [
-            [sum(values) for values in zip(*rows, strict=True)] for rows in zip(*self._series.values(), strict=True)
+            [sum(values) for values in zip(*rows, strict=True)]
+            for rows in zip(*self._series.values(), strict=True)
         ]
+        self._summed = {name: [[0, 0, 0, 0], *running(rows)] for name, rows in self._series.items()}
         self.day_fen = {s.merchant_id: s.day_fen for s in shops}
         self.day_fen["total"] = sum(self.day_fen.values())
 
     @staticmethod
     def _minutes(shop: Shop) -> list[list[int]]:
         """(orders, gmv, joins, views) of every minute of the day."""
-        weights = [ordinary_share(m) * 1.2 + rush(m, shop.peak) / 60 + rush(m, 0) / 200 for m in range(DAY_MINUTES)]
+        weights = [
+            ordinary_share(m) * 1.2 + rush(m, shop.peak) / 60 + rush(m, 0) / 200 for m in range(DAY_MINUTES)
+        ]
         whole = sum(weights)
         rows = []
         for minute, weight in enumerate(weights):
@@ -103,8 +117,8 @@ class Night:
 
     def sums(self, subject: str, until: int, minutes: int) -> list[int]:
         """(orders, gmv, joins, views) of the last ``minutes`` up to minute ``until`` (exclusive)."""
-        rows = self._series[subject][max(0, until - minutes) : until]
-        return [sum(values) for values in zip(*rows, strict=True)] if rows else [0, 0, 0, 0]
+        summed = self._summed[subject]
+        return [now - then for now, then in zip(summed[until], summed[max(0, until - minutes)], strict=True)]
 
     def fields(self, subject: str, until: int) -> dict[str, int | float]:
         """Measures and ratios of a subject after ``until`` minutes."""
@@ -153,12 +167,14 @@ class Night:
         wall_ms = time.time_ns() // 1_000_000 if wall_ms is None else wall_ms
         now_ms = OPENS_MS + until * MINUTE_MS
         if until < self._written:
-            self._client.flushdb()
+            self.client.flushdb()
             self._written, self._run = 0, self._run + 1
-        pipeline = self._client.pipeline()
+        pipeline = self.client.pipeline()
         fields = {s.merchant_id: self.fields(s.merchant_id, until) for s in self._shops}
         for shop in self._shops:
-            pipeline.hset(redis_layout.merchant(self._prefix, shop.merchant_id), mapping=self._hash(shop, until, fields))
+            pipeline.hset(
+                redis_layout.merchant(self._prefix, shop.merchant_id), mapping=self._hash(shop, until, fields)
+            )
         self._boards(pipeline, fields)
         self._rollups(pipeline, until, wall_ms)
         self._points(pipeline, until)
@@ -181,9 +197,11 @@ class Night:
 
     def beat(self) -> None:
         """Say that the engine lives, without any news."""
-        self._client.hset(redis_layout.meta(self._prefix), "updated_at", time.time_ns() // 1_000_000)
+        self.client.hset(redis_layout.meta(self._prefix), "updated_at", time.time_ns() // 1_000_000)
 
-    def _hash(self, shop: Shop, until: int, fields: dict[str, dict[str, int | float]]) -> dict[str, int | float | str]:
+    def _hash(
+        self, shop: Shop, until: int, fields: dict[str, dict[str, int | float]]
+    ) -> dict[str, int | float | str]:
         mine = fields[shop.merchant_id]
         peak = min(shop.peak + 60, until)
         gmv = int(mine["gmv:day"])
@@ -210,25 +228,34 @@ class Night:
             found["sold_out_at"] = sold_out
         return found
 
-    def _boards(self, pipeline: redis.client.Pipeline, fields: dict[str, dict[str, int | float]]) -> None:
+    def _boards(self, pipeline: Client, fields: dict[str, dict[str, int | float]]) -> None:
         for metric in ("sales_multiple", "gmv", "orders", "new_members", "new_member_multiple", "conversion"):
             for window in WINDOW_MINUTES:
                 key = redis_layout.top(self._prefix, metric, window)
-                scores = {i: f[field(metric, window)] for i, f in fields.items() if f.get(field(metric, window))}
+                scores = {
+                    i: f[field(metric, window)] for i, f in fields.items() if f.get(field(metric, window))
+                }
                 pipeline.delete(key)
                 if scores:
                     pipeline.zadd(key, scores)
 
-    def _rollups(self, pipeline: redis.client.Pipeline, until: int, wall_ms: int) -> None:
+    def _rollups(self, pipeline: Client, until: int, wall_ms: int) -> None:
         total = self.fields("total", until)
-        singles = {"merchants": 1_004, "late": 12, "baseline_gmv": self.day_fen["total"], "updated_at": wall_ms}
+        singles = {
+            "merchants": 1_004,
+            "late": 12,
+            "baseline_gmv": self.day_fen["total"],
+            "updated_at": wall_ms,
+        }
         pipeline.hset(redis_layout.rollup(self._prefix, "total", "all"), mapping={**total, **singles})
         for dimension, parts in (("channel", CHANNELS), ("city_tier", TIERS)):
             for value, share in parts.items():
                 part = {name: int(v * share) for name, v in total.items() if isinstance(v, int)}
                 pipeline.hset(redis_layout.rollup(self._prefix, dimension, value), mapping=part)
+                pipeline.zadd(redis_layout.rollup_values(self._prefix, dimension), {value: part["gmv:day"]})
+        pipeline.zadd(redis_layout.rollup_values(self._prefix, "total"), {"all": total["gmv:day"]})
 
-    def _points(self, pipeline: redis.client.Pipeline, until: int) -> None:
+    def _points(self, pipeline: Client, until: int) -> None:
         for subject, rows in self._series.items():
             ordinary = [self.day_fen[subject] * h / sum(HOURS) for h in HOURS]
             pipeline.set(f"{self._prefix}ordinary:{subject}", json.dumps(ordinary))
@@ -241,16 +268,22 @@ class Night:
             if points:
                 pipeline.hset(redis_layout.series(self._prefix, subject), mapping=points)
 
-    def _alerts(self, pipeline: redis.client.Pipeline, until: int) -> None:
+    def _alerts(self, pipeline: Client, until: int) -> None:
         for shop in self._shops:
             for minute in range(self._written + 1, until + 1):
-                before, now = (self.sums(shop.merchant_id, m, 60)[1] / shop.day_fen for m in (minute - 1, minute))
+                before, now = (
+                    self.sums(shop.merchant_id, m, 60)[1] / shop.day_fen for m in (minute - 1, minute)
+                )
                 for step, severity in ((1, "info"), (5, "info"), (10, "warning"), (50, "critical")):
                     if before < step <= now:
                         alert = alert_of(shop, minute, step, severity, now)
-                        pipeline.xadd(redis_layout.alerts(self._prefix), {"alert": json.dumps(alert)}, maxlen=1_000)
+                        pipeline.xadd(
+                            redis_layout.alerts(self._prefix), {"alert": json.dumps(alert)}, maxlen=1_000
+                        )
                         pipeline.hset(
-                            redis_layout.active_alerts(self._prefix), str(alert["alert_id"]), json.dumps(alert)
+                            redis_layout.active_alerts(self._prefix),
+                            str(alert["alert_id"]),
+                            json.dumps(alert),
                         )
 
 

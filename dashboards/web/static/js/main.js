@@ -52,7 +52,7 @@ function draw() {
   text($("date"), at == null ? "" : date(at));
   const opens = s.config?.sale_opens_ms;
   text($("subtitle"), opens == null ? say("noSale") : say("opened", { time: `${date(opens)} ${minute(opens)}` }));
-  flag(document.body, "data-sequence", Number(document.body.dataset.sequence ?? 0) + 1);
+  if (line.at !== null) flag(document.body, "data-drawn", line.at);
 }
 
 const marks = (s) => (s.alerts?.recent ?? []).map((a) => ({ ms: a.bucket_end_ms - 60000, color: a.severity === "critical" ? "#ff7a59" : "#ffc24b" }));
@@ -64,7 +64,8 @@ function age() {
 }
 
 function vitals() {
-  const s = line.sections, old = age(), stale = !replay && (old === null ? !line.up && !first : old > OLD_MS);
+  const s = line.sections, old = age(), away = s.health?.redis === false;
+  const stale = !replay && (old === null ? away || (!line.up && !first) : old > OLD_MS);
   const state = old === null ? "wait" : stale ? "old" : "fresh";
   flag($("fresh"), "data-state", replay ? "wait" : state);
   text($("age"), old === null ? DASH : old < 9950 ? (old / 1000).toFixed(1) : whole(old / 1000));
@@ -74,7 +75,7 @@ function vitals() {
   text($("lag").firstChild, lag == null ? DASH : whole(lag));
   text($("behind").firstChild, newest == null || mark == null ? DASH : `${Math.max(0, (newest - mark) / 1000).toFixed(0)} s`);
   const at = newest == null ? DASH : clock(newest), notice = $("notice");
-  const words = replay || !stale ? "" : !line.up ? say("lost") : s.health?.redis === false ? say("redisAway", { time: at }) : say("oldNotice", { s: whole((old ?? 0) / 1000), time: at });
+  const words = replay || !stale ? "" : !line.up ? say("lost") : away ? say("redisAway", { time: at }) : say("oldNotice", { s: whole((old ?? 0) / 1000), time: at });
   notice.hidden = words === "";
   text(notice, words);
 }

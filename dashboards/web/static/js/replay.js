@@ -1,7 +1,6 @@
 // The night again, from the series that stand in Redis: frames of the same form as the stream's.
 
 const MINUTE = 60000, LEADERS = 30, HOUR = 60, BOARDS = { "1h": "gmv:1h", day: "gmv:day", sale: "gmv:sale" };
-const FIELDS = "orders,gmv,gmv:1h,gmv:day,gmv:sale,orders:day";
 
 async function json(path) {
   const answer = await fetch(path);
@@ -11,7 +10,7 @@ async function json(path) {
 
 // Everything that is needed, read once: the total's series and those of the merchants that lead or led.
 export async function loadNight(live) {
-  const members = await json(`/api/v1/series/total?shape=columns&fields=${FIELDS},new_members:day`).catch(() => json(`/api/v1/series/total?shape=columns&fields=${FIELDS}`));
+  const total = await json("/api/v1/series/total?shape=columns");
   const ids = new Set();
   for (const [metric, window] of [["sales_multiple", "day"], ["sales_multiple", "1h"], ["gmv", "day"]]) {
     const { items } = await json(`/api/v1/merchants?top=${metric}&window=${window}&limit=${LEADERS}`);
@@ -25,7 +24,7 @@ export async function loadNight(live) {
     if (fields?.baseline_gmv && series.columns.time.length) merchants.push({ id, name: fields.name ?? id, base: fields.baseline_gmv, at: index(series.columns.time), columns: series.columns });
   }
   const { items } = await json("/api/v1/alerts?limit=100");
-  return { total: members.columns, at: index(members.columns.time), ordinary: members.ordinary, merchants, alerts: items, live };
+  return { total: total.columns, at: index(total.columns.time), ordinary: total.ordinary, merchants, alerts: items, live };
 }
 
 const index = (times) => new Map(times.map((t, i) => [t, i]));

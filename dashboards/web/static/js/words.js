@@ -3,7 +3,7 @@
 export const LANGUAGES = ["zh-Hant", "zh-Hans", "en"];
 
 const HANT = {
-  title: "戰情室", other: "简", opened: "{time} 開賣", noSale: "即時銷售",
+  title: "戰情室", opened: "{time} 開賣", noSale: "即時銷售",
   lag: "Kafka 積壓", watermark: "水位落後", updated: "秒前更新", waiting: "等待資料", ended: "連線中斷",
   oldNotice: "資料已 {s} 秒沒有更新，畫面停在 {time}", redisAway: "Redis 沒有回應，畫面停在 {time}，恢復後自動更新",
   lost: "與伺服器斷線，正在重新連線…",
@@ -15,7 +15,7 @@ const HANT = {
   short: { "1m": "1 分", "5m": "5 分", "1h": "1 時", "12h": "12 時", day: "今日", sale: "開賣" },
   curve: "今日成交與平常一天", perMinute: "每分鐘", summed: "累計", todayLine: "今天", usualLine: "平常一天",
   curveLabel: "今日成交曲線：{today}，平常此時 {usual}", board: "業績倍數榜", days: "平常一整天",
-  shares: "通路與城市級別", channel: "通路", city_tier: "城市級別", others: "其他 {n} 項", other: "其他", unknown: "未標示", tier: "{n} 線",
+  shares: "通路與城市級別", channel: "通路", city_tier: "城市級別", others: "其他 {n} 項", unknown: "未標示", tier: "{n} 線",
   stock: "即將售罄", left: "剩 {n}", soldOut: "{time} 售罄", inMinutes: "{n} 分後售罄", gone: "已售罄",
   alerts: "警示", active: "進行中", none: "目前沒有", noClicks: "尚無點擊資料", noShares: "尚無通路資料", noStock: "尚無存貨資料", noAlerts: "目前沒有警示", noBoard: "等待第一筆倍數",
   severity: { info: "提示", warning: "注意", critical: "緊急" },
@@ -28,7 +28,7 @@ const HANT = {
 };
 
 const HANS = {
-  title: "战情室", other: "EN", opened: "{time} 开卖", noSale: "实时销售",
+  title: "战情室", opened: "{time} 开卖", noSale: "实时销售",
   lag: "Kafka 积压", watermark: "水位落后", updated: "秒前更新", waiting: "等待数据", ended: "连接中断",
   oldNotice: "数据已 {s} 秒没有更新，画面停在 {time}", redisAway: "Redis 没有响应，画面停在 {time}，恢复后自动更新",
   lost: "与服务器断开，正在重新连接…",
@@ -102,6 +102,13 @@ export function say(key, values = {}) {
   const [name, part] = key.split(".");
   const text = part === undefined ? words[name] : words[name]?.[part];
   return (text ?? part ?? name).replace(/\{(\w+)\}/g, (_, v) => values[v] ?? "");
+}
+
+// Every key that a language has a word for, sorted.
+export function known(name) {
+  const flat = (entries, before = "") => Object.entries(entries).flatMap(([key, value]) =>
+    (typeof value === "string" ? [before + key] : flat(value, `${before}${key}.`)));
+  return flat(ALL[name]).sort();
 }
 
 export const keys = () => Object.entries(words.keys);
