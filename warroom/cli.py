@@ -172,10 +172,11 @@ def web(
 def demo(
     once: Annotated[bool, typer.Option("--once", help="Progress lines instead of the live screen.")] = False,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as JSON.")] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave broker and Redis running.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave broker, Redis and page running.")] = False,
     lang: Lang = "zh",
     speed: Annotated[float, typer.Option(min=1, help="Seconds of the night a second.")] = 1440,
     orders: Annotated[int | None, typer.Option(min=1, help="Orders in all; default: 2,000,000.")] = None,
+    browse: Annotated[bool, typer.Option("--open", help="Open the wall page in a browser.")] = False,
 ) -> None:
     """Play the night of 12 December 2019 in a minute and check every number against the oracle.
 
@@ -185,7 +186,7 @@ def demo(
     from warroom.demo_stage import Pace
 
     live = sys.stdout.isatty() and not once
-    if not play(Pace(speed, orders), Show(live, language(lang), json, keep)):
+    if not play(Pace(speed, orders), Show(live, language(lang), json, keep, browse)):
         raise typer.Exit(1)
 
 

@@ -10,19 +10,14 @@ from starlette.requests import Request
 
 from dashboards.web.problems import Problem, not_one_of, shown
 from schemas.redis_layout import SERIES_FIELDS
-from schemas.windows import DAY, SALE, SLIDING, WINDOWS
+from schemas.windows import windows_of
 
-ALL_WINDOWS: Final = tuple(WINDOWS)
-DISTINCT_WINDOWS: Final = ("5m", "1h", DAY, SALE)
 TOP_WINDOWS: Final = {
-    **dict.fromkeys(
-        (
-            *("sales_multiple", "gmv", "orders"),
-            *("new_members", "new_member_multiple", "private_traffic_share"),
-        ),
-        ALL_WINDOWS,
-    ),
-    "conversion": DISTINCT_WINDOWS,
+    metric: windows_of(metric)
+    for metric in (
+        *("sales_multiple", "gmv", "orders"),
+        *("new_members", "new_member_multiple", "private_traffic_share", "conversion"),
+    )
 }
 """Leaderboards: metric to the windows that it has one for."""
 DIMENSIONS: Final = ("total", "channel", "category", "city_tier", "channel_tier")
@@ -30,7 +25,6 @@ MOST_ITEMS: Final = 100
 DEFAULT_ITEMS: Final = 20
 MOST_ID_BYTES: Final = 128
 MOST_STEP_MINUTES: Final = 1_440
-assert {w.name for w in SLIDING} | {DAY, SALE} == set(WINDOWS)
 
 
 def known_parameters(request: Request, *names: str) -> None:

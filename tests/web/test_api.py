@@ -15,8 +15,8 @@ from urllib.parse import quote
 import pytest
 import redis
 
-from tests.web.conftest import WebServer
 from tests.web.night import SHOPS, Client, Night
+from tests.web.rig import WebServer
 from warroom.children import LOOPBACK, free_port
 from warroom.services import EmbeddedRedis
 from warroom.waiting import wait_until

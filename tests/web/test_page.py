@@ -10,8 +10,8 @@ import redis
 from playwright.sync_api import Browser, Dialog, Request, Route
 
 from schemas import redis_layout
-from tests.web.conftest import SIZES, Wall, WebServer
 from tests.web.night import DAY_MINUTES, EMOJI_NAME, OPENS_MS, SCRIPT_NAME, SHOPS, Night
+from tests.web.rig import SIZES, Wall, WebServer
 from warroom.services import EmbeddedRedis
 
 LEFT_OVER = re.compile(r"\{\w+\}|undefined|NaN|\[object")

@@ -35,6 +35,12 @@ export function short(n) {
   return Math.round(n).toLocaleString("en-US");
 }
 
+// A stretch of time in seconds, in the unit that suits it.
+export function duration(seconds) {
+  const [size, unit] = seconds < 100 ? [1, "s"] : seconds < 6000 ? [60, "min"] : [3600, "h"];
+  return `${Math.round(seconds / size)} ${unit}`;
+}
+
 const format = (name, options) =>
   (formats[name + language()] ??= new Intl.DateTimeFormat(name === "date" ? language() : "en-GB", { timeZone: zone, hourCycle: "h23", ...options }));
 

@@ -2,8 +2,8 @@
 
 import { showBoard, showScale, WINDOWS } from "./board.js";
 import { Curve } from "./curve.js";
-import { $, el, flag, text } from "./dom.js";
-import { clock, date, DASH, minute, setZone, times, whole } from "./format.js";
+import { $, each, el, flag, text } from "./dom.js";
+import { clock, date, DASH, duration, minute, setZone, times, whole } from "./format.js";
 import { connect } from "./link.js";
 import { MerchantPage } from "./merchant.js";
 import { sentence, showAlerts, showHeadline, showMembers, showShares, showStock, showTotals } from "./panels.js";
@@ -41,6 +41,8 @@ function draw() {
   setZone(s.config?.timezone);
   showTotals(s, mode.streamer);
   showHeadline(s, mode.window);
+  const usual = Boolean(s.curve?.ordinary);
+  each($("legend"), usual ? ["todayLine", "usualLine"] : ["todayLine"], (k) => k, (k) => el("span", { class: k === "usualLine" ? "usual" : null }), (span, k) => text(span, say(k)));
   curve.set(s.curve, mode.streamer, marks(s));
   showBoard(s, mode.window, open);
   showMembers(s, mode.streamer, open);
@@ -73,7 +75,7 @@ function vitals() {
   flag(document.body, "data-old", stale);
   const lag = s.health?.lag_messages, { event_time_ms: newest, watermark_ms: mark } = s.clock ?? {};
   text($("lag").firstChild, lag == null ? DASH : whole(lag));
-  text($("behind").firstChild, newest == null || mark == null ? DASH : `${Math.max(0, (newest - mark) / 1000).toFixed(0)} s`);
+  text($("behind").firstChild, newest == null || mark == null ? DASH : duration(Math.max(0, newest - mark) / 1000));
   const at = newest == null ? DASH : clock(newest), notice = $("notice");
   const words = replay || !stale ? "" : !line.up ? say("lost") : away ? say("redisAway", { time: at }) : say("oldNotice", { s: whole((old ?? 0) / 1000), time: at });
   notice.hidden = words === "";
@@ -133,7 +135,6 @@ function words() {
   flag($("help-button"), "aria-label", say("help"));
   text($("chart-title"), say("curve"));
   text($("board-title"), say("board"));
-  $("legend").replaceChildren(el("span", {}, say("todayLine")), el("span", { class: "usual" }, say("usualLine")));
   tabs($("chart-tabs"), ["minute", "sum"], (m) => say(m === "sum" ? "summed" : "perMinute"), () => curve.mode, (m) => { curve.mode = m; });
   tabs($("board-tabs"), WINDOWS, (w) => say(`short.${w}`), () => mode.window, (w) => { mode.window = w; });
   page.refresh();

@@ -3,6 +3,7 @@
 import { showDigits } from "./digits.js";
 import { $, each, el, flag, nothing, text } from "./dom.js";
 import { DASH, minute, percent, short, times, whole } from "./format.js";
+import { spark } from "./spark.js";
 import { language, say } from "./words.js";
 
 const PARTS = ["#62d0ff", "#ffc24b", "#c3a6ff", "#6fdcb4", "#ff7a59", "#98a6c6", "#e8eefb", "#4f5f85"];
@@ -45,6 +46,8 @@ export function showHeadline(sections, window) {
   shown.lastChild.hidden = !best;
   text($("headline-sentence"), best ? say("headlineSentence", { window: say(`window.${window}`), x: times(best[1]) }) : say("noBoard"));
   box.merchant = best?.[0];
+  box.spark ??= box.appendChild(spark());
+  box.spark.show(best ? sections.sparks?.[best[0]] : null);
 }
 
 export function showMembers(sections, streamer, open) {
