@@ -47,6 +47,7 @@ MERCHANT_FIELDS: Final = (
 )
 """What the page shows of a merchant that stands on a board."""
 ALERTS: Final = 12
+GRAVITY: Final = {"critical": 2, "warning": 1}
 STOCK: Final = 6
 LAG_SECONDS: Final = 3.0
 
@@ -70,6 +71,8 @@ class Wall:
         self._series = SeriesCache(reader.prefix)
         self._curve: dict[str, Any] = {}
         self._curve_mark: list[Any] = []
+        self._alerts: Fields = {}
+        self._alerts_mark: list[Any] | None = None
         self._last: Sections = {}
         self._away_since_ms: int | None = None
 
@@ -99,12 +102,12 @@ class Wall:
 
     async def _sections(self) -> Sections:
         prefix = self._reader.prefix
-        meta, total, ordinary, active, recent, *rankings = await self._reader.ask(
+        meta, total, ordinary, count, recent, *rankings = await self._reader.ask(
             [
                 ("HGETALL", redis_layout.meta(prefix)),
                 ("HGETALL", redis_layout.rollup(prefix, "total", "all")),
                 ("GET", redis_layout.ordinary(prefix, curves.TOTAL)),
-                ("HVALS", redis_layout.active_alerts(prefix)),
+                ("HLEN", redis_layout.active_alerts(prefix)),
                 ("XREVRANGE", redis_layout.alerts(prefix), "+", "-", "COUNT", ALERTS),
                 *(_best(redis_layout.top(prefix, m, w), PLACES) for m, w in BOARDS),
                 *(_best(redis_layout.rollup_values(prefix, d), 0) for d in SHARES),
@@ -123,7 +126,7 @@ class Wall:
             "merchants": merchants,
             "shares": {d: shares_of(parts) for d, parts in zip(SHARES, ranked[len(BOARDS) :], strict=True)},
             "stock": stock_of(merchants),
-            "alerts": {"active": alerts_of(active), "count": len(active), "recent": recent_alerts_of(recent)},
+            "alerts": await self._ask_alerts(count, recent),
             "sparks": {i: spark for i in sparked if (spark := self._series.spark(i, _event_time(clock)))},
             "curve": self._day_curve(clock, ordinary),
         }
@@ -141,6 +144,17 @@ class Wall:
         self._series.take(zip((key for key, _ in wanted), answers[len(hashes) :], strict=True))
         found = (some_fields_of(MERCHANT_FIELDS, answer) for answer in answers[: len(hashes)])
         return dict(zip(leaders, found, strict=True))
+
+    async def _ask_alerts(self, count: int, recent: Sequence[Any]) -> Fields:
+        """Alerts that hold, the gravest first; read again only where some came or went."""
+        mark = [count, recent[0][0] if recent else None]
+        if mark != self._alerts_mark:
+            (active,) = await self._reader.ask([("HVALS", redis_layout.active_alerts(self._reader.prefix))])
+            gravest = sorted(alerts_of(active), key=lambda a: -GRAVITY.get(str(a.get("severity")), 0))
+            told = recent_alerts_of(recent)
+            self._alerts = {"active": gravest[:ALERTS], "count": count, "recent": told}
+            self._alerts_mark = mark
+        return self._alerts
 
     def _day_curve(self, clock: Fields, ordinary: str | None) -> dict[str, Any]:
         event_ms = _event_time(clock)
@@ -250,7 +264,7 @@ def alerts_of(texts: Iterable[str]) -> list[Fields]:
     """Alerts from their JSON, newest first."""
     found = [alert for text in texts if (alert := _alert(text)) is not None]
     found.sort(key=lambda a: (-a.get("bucket_end_ms", 0), str(a.get("alert_id"))))
-    return found[:ALERTS]
+    return found
 
 
 def recent_alerts_of(entries: Iterable[Any]) -> list[Fields]:

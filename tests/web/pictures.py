@@ -20,10 +20,10 @@ from typing import Final
 from playwright.sync_api import Browser
 
 from tests.web.rig import Wall, chromium
-from warroom.children import end, start
+from warroom.children import accepts, end, start
 
 MOST_BYTES: Final = 400_000
-ADDRESS: Final = re.compile(rb"The wall: (http://\S+)/")
+ADDRESS: Final = re.compile(rb"The wall: (http://(\S+):(\d+))/")
 READY_SECONDS: Final = 120.0
 NIGHT_SECONDS: Final = 1_200.0
 
@@ -40,7 +40,7 @@ class Picture:
 
 
 PICTURES: Final = (
-    Picture("wall", "12:58:00", "lang=zh-Hant", (1600, 900)),
+    Picture("wall", "12:56:00", "lang=zh-Hant", (1600, 900)),
     Picture("merchant", "13:02:00", "lang=en&merchant=waipojia", (1600, 900), "#merchant td[data-field]"),
     Picture("streamer", "20:10:00", "lang=zh-Hans&streamer=1", (1280, 720)),
     Picture("phone", "20:20:00", "lang=en", (390, 844)),
@@ -70,7 +70,8 @@ def address(demo: subprocess.Popen[bytes], log: Path) -> str:
     """Where the demo's wall is."""
     until = time.monotonic() + READY_SECONDS
     while time.monotonic() < until and demo.poll() is None:
-        if found := ADDRESS.search(log.read_bytes()):
+        found = ADDRESS.search(log.read_bytes())
+        if found and accepts(found[2].decode(), int(found[3])):
             return found[1].decode()
         time.sleep(0.1)
     sys.exit(f"the demo did not start: {log.read_text()}")
@@ -81,7 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--speed", type=float, default=720, help="seconds of the night a second")
+    parser.add_argument("--speed", type=float, default=360, help="seconds of the night a second")
     parser.add_argument("--into", type=Path, default=Path("docs/pictures"))
     given = parser.parse_args()
     given.into.mkdir(parents=True, exist_ok=True)

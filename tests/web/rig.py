@@ -175,6 +175,7 @@ class RealNight:
         config.write_text(
             configuration_text(self.broker.address, self.redis.url)
             + f"[metrics]\nport = {free_port()}\n[engine]\nworkers = {self.workers}\n"
+            + '[state]\ndirectory = "state"\n'
         )
         self.producer = Producer(quiet_client(self.broker.address))
         command = [sys.executable, "-m", "warroom.cli", "run", "--config", str(config)]
