@@ -84,7 +84,7 @@ def web_app(
         routes=[
             *api.routes(),
             Route("/", doors.front),
-            Route(LOGIN, doors.login, methods=["POST"]),
+            Route(LOGIN, doors.login, methods=["GET", "POST"]),
             Route("/static/{name:path}", page.file),
         ],
         exception_handlers={
@@ -116,6 +116,8 @@ class Doors:
 
     async def login(self, request: Request) -> Response:
         """Take the token from the form into a cookie that no script and no other site can use."""
+        if request.method != "POST":
+            return RedirectResponse("/", 303)
         body = b""
         async for chunk in request.stream():
             body += chunk

@@ -70,7 +70,7 @@ function vitals() {
   const stale = !replay && (old === null ? away || (!line.up && !first) : old > OLD_MS);
   const state = old === null ? "wait" : stale ? "old" : "fresh";
   flag($("fresh"), "data-state", replay ? "wait" : state);
-  text($("age"), old === null ? DASH : old < 9950 ? (old / 1000).toFixed(1) : whole(old / 1000));
+  text($("age"), replay || old === null ? DASH : old < 9950 ? (old / 1000).toFixed(1) : whole(old / 1000));
   text($("age-label"), replay ? say("replay") : old === null ? say(line.up || first ? "waiting" : "ended") : say("updated"));
   flag(document.body, "data-old", stale);
   const lag = s.health?.lag_messages, { event_time_ms: newest, watermark_ms: mark } = s.clock ?? {};
@@ -201,6 +201,7 @@ async function startReplay() {
   box.replaceChildren(el("b", {}, `${say("replay")} ${pace}×`), now, slider, button,
     el("button", { type: "button", onclick: () => { const url = new URL(location.href); url.searchParams.delete("replay"); location.href = url; } }, say("live")));
   replay = { at: begin, running: true, sections: {} };
+  document.body.classList.add("replaying");
   function step(by) {
     replay.at = Math.min(end, replay.at + by);
     replay.sections = frame(night, replay.at);

@@ -12,7 +12,7 @@ async function json(path) {
 export async function loadNight(live) {
   const total = await json("/api/v1/series/total?shape=columns");
   const ids = new Set();
-  for (const [metric, window] of [["sales_multiple", "day"], ["sales_multiple", "1h"], ["gmv", "day"]]) {
+  for (const [metric, window] of [["sales_multiple", "day"], ["sales_multiple", "1h"], ["gmv", "day"], ["new_members", "day"]]) {
     const { items } = await json(`/api/v1/merchants?top=${metric}&window=${window}&limit=${LEADERS}`);
     for (const item of items) ids.add(item.merchant_id);
   }
@@ -20,8 +20,10 @@ export async function loadNight(live) {
   const merchants = [];
   for (const id of [...ids].slice(0, 60)) {
     const path = encodeURIComponent(id);
-    const [fields, series] = await Promise.all([json(`/api/v1/merchants/${path}`), json(`/api/v1/series/${path}?shape=columns&fields=gmv:1h,gmv:day,gmv:sale`)]).catch(() => []);
-    if (fields?.baseline_gmv && series.columns.time.length) merchants.push({ id, name: fields.name ?? id, base: fields.baseline_gmv, at: index(series.columns.time), columns: series.columns });
+    const [fields, series] = await Promise.all([json(`/api/v1/merchants/${path}`), json(`/api/v1/series/${path}?shape=columns`)]).catch(() => []);
+    if (!fields?.baseline_gmv || !series.columns.time.length) continue;
+    const { name, baseline_gmv: base, baseline_new_members: joins } = fields;
+    merchants.push({ id, name: name ?? id, base, joins, at: index(series.columns.time), columns: series.columns });
   }
   const { items } = await json("/api/v1/alerts?limit=100");
   return { total: total.columns, at: index(total.columns.time), ordinary: total.ordinary, merchants, alerts: items, live };
@@ -42,8 +44,11 @@ export function frame(night, at) {
     boards[`sales_multiple:${window}`] = night.merchants
       .map((m) => [m.id, (m.columns[field][m.at.get(last)] ?? 0) / m.base]).filter(([, x]) => x > 0.005).sort((a, b) => b[1] - a[1]).slice(0, 10);
   }
+  const joined = (m) => m.columns["new_members:day"]?.[m.at.get(last)] ?? 0, best = (pairs) => pairs.filter(([, x]) => x > 0).sort((a, b) => b[1] - a[1]).slice(0, 10);
+  boards["new_members:day"] = best(night.merchants.map((m) => [m.id, joined(m)]));
+  boards["new_member_multiple:day"] = best(night.merchants.map((m) => [m.id, m.joins ? joined(m) / m.joins : 0]));
   for (const m of night.merchants) {
-    merchants[m.id] = { name: m.name };
+    merchants[m.id] = { name: m.name, "new_member_multiple:day": m.joins ? joined(m) / m.joins : undefined };
     sparks[m.id] = Array.from({ length: 72 }, (_, k) => m.columns["gmv:1h"][m.at.get(last - (71 - k) * 10 * MINUTE)] ?? null);
   }
   const hour = Math.max(0, i - HOUR + 1), ordinary = night.ordinary?.reduce((a, b) => a + b, 0);
