@@ -255,14 +255,15 @@ def test_redis_away_and_back(browser: Browser) -> None:
         assert server.stop() == 0
 
 
-def test_tabs_of_a_browser_share_one_stream(wall: Wall, night: Night) -> None:
+def test_tabs_of_a_browser_share_one_stream(browser: Browser, web: WebServer, night: Night) -> None:
     night.write(760)
-    wall.open("lang=en")
+    wall = Wall(browser, web.origin, (480, 320)).open("lang=en")
     # A browser opens six connections to a host: with a stream each, the seventh would hang.
     for _ in range(7):
         page = wall.context.new_page()
         page.goto(f"{wall.origin}/?lang=en")
         page.wait_for_selector("#total[data-value]")
+    wall.close()
 
 
 def test_page_of_other_code_loads_itself_again_once(wall: Wall, night: Night) -> None:

@@ -98,10 +98,8 @@ def test_series_are_read_whole_once_and_then_by_their_new_minutes() -> None:
     assert command == ("HMGET", "p:series:total", str(101 * MINUTE))
 
 
-@pytest.mark.parametrize(
-    "clock", [{"run": 2, "watermark": 100 * MINUTE}, {"run": 1, "watermark": 50 * MINUTE}]
-)
-def test_series_of_another_run_are_read_anew(clock: dict[str, int]) -> None:
+@pytest.mark.parametrize(("run", "minutes"), [(2, 100), (1, 50)])
+def test_series_of_another_run_are_read_anew(run: int, minutes: int) -> None:
     cache = SeriesCache("p:")
     cache.begin({"run": 1, "watermark": 100 * MINUTE})
     cache.take([(("total", None), {"0": "[1]"})])
