@@ -37,6 +37,9 @@ from schemas.windows import MINUTE_MS, WINDOWS
 REPORT_SECONDS: Final = 5.0
 """A report reads every merchant; one that is younger is given again."""
 REPORT_COST: Final = 10.0
+ALL_ALERTS: Final = 11_000
+"""The stream is capped at about ten thousand."""
+ALERTS_COST: Final = 5.0
 _STREAM_ID: Final = re.compile(r"\d{1,19}-\d{1,19}")
 _ALL_TIME_MS: Final = 2**53
 
@@ -193,7 +196,7 @@ class Api:
     async def alerts(self, request: Request) -> Response:
         """Alerts that hold, and all that were told, newest first."""
         questions.known_parameters(request, "merchant", "limit", "cursor")
-        self._count(request)
+        self._count(request, ALERTS_COST if "merchant" in request.query_params else 1.0)
         limit = questions.whole(request, "limit", questions.DEFAULT_ITEMS, 1, questions.MOST_ITEMS)
         subject = request.query_params.get("merchant")
         if subject is not None:
@@ -202,8 +205,8 @@ class Api:
         if before is not None and not _STREAM_ID.fullmatch(str(before)):
             raise Problem(400, "foreign-cursor", "cursor: must be next_cursor of an answer to this question")
         prefix = self._reader.prefix
-        # The stream is capped at about a thousand: one merchant's are picked from all of them.
-        count = limit + 1 if subject is None else 2_000
+        # One merchant's are picked from all that the stream holds.
+        count = limit + 1 if subject is None else ALL_ALERTS
         end = f"({before}" if before else "+"
         active, entries = await self._reader.ask(
             [
