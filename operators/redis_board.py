@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import orjson
 
@@ -45,23 +45,17 @@ def board_commands(rows: BoardRows, prefix: str, now_ms: int) -> list[bytes]:
         commands.append(command(b"DEL", key))
         stamp = (redis_layout.UPDATED_AT.encode(), b"%d" % now_ms)
         commands.append(command(b"HSET", key, *pairs, *stamp))
-    commands += _values(rows, prefix)
+        commands.append(listed_command(prefix, dimension, value, values))
     commands.append(ordinary_command(prefix, "total", rows.ordinary))
     commands.append(_clock(rows, prefix, now_ms))
     return commands
 
 
-def _values(rows: BoardRows, prefix: str) -> list[bytes]:
-    """For each dimension the values that have a rollup: keys of unknown names cannot be listed otherwise."""
-    scores: dict[str, list[bytes]] = {}
-    for (dimension, value), values in rows.rollups.items():
-        score = number(values.get(redis_layout.field("gmv", DAY), 0)) or b"0"
-        scores.setdefault(dimension, []).extend((score, _bytes(value)))
-    commands = []
-    for dimension, pairs in scores.items():
-        key = _bytes(redis_layout.rollup_values(prefix, dimension))
-        commands += [command(b"DEL", key), command(b"ZADD", key, *pairs)]
-    return commands
+def listed_command(prefix: str, dimension: str, value: str, fields: Mapping[str, int | float]) -> bytes:
+    """Note that a value has a rollup: keys of unknown names cannot be listed otherwise."""
+    score = number(fields.get(redis_layout.field("gmv", DAY), 0)) or b"0"
+    key = redis_layout.rollup_values(prefix, dimension)
+    return command(b"ZADD", _bytes(key), score, _bytes(value))
 
 
 def _clock(rows: BoardRows, prefix: str, now_ms: int) -> bytes:
