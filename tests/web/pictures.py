@@ -36,12 +36,12 @@ class Picture:
     at: str
     query: str
     size: tuple[int, int]
-    waits_for: str = "#board li:nth-child(10)"
+    waits_for: str = "body:has(#moment[hidden]) #board li:nth-child(10)"
 
 
 PICTURES: Final = (
-    Picture("wall", "12:56:00", "lang=zh-Hant", (1600, 900)),
-    Picture("merchant", "13:02:00", "lang=en&merchant=waipojia", (1600, 900), "#merchant td[data-field]"),
+    Picture("wall", "12:56:00", "lang=zh-Hant", (1440, 810)),
+    Picture("merchant", "13:40:00", "lang=en&merchant=waipojia", (1440, 810), "#merchant td[data-field]"),
     Picture("streamer", "20:10:00", "lang=zh-Hans&streamer=1", (1280, 720)),
     Picture("phone", "20:20:00", "lang=en", (390, 844)),
 )

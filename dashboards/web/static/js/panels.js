@@ -102,7 +102,7 @@ export function showStock(sections, streamer, open) {
   each($("stock"), rows, (r) => `${r.merchant_id}|${r.item_id}`, (r) => stockRow(r, open), (li, r) => {
     const minutes = r.sold_out_at_ms == null ? null : Math.max(0, Math.round((r.sold_out_at_ms - now) / 60000));
     text(li.name, r.name); text(li.item, r.item_id);
-    text(li.when, r.stock_left === 0 ? say("gone") : minutes === null ? DASH : say("inMinutes", { n: minutes }));
+    text(li.when, r.stock_left === 0 ? say("gone") : minutes === null ? DASH : minutes < 1 ? say("atOnce") : say("inMinutes", { n: minutes }));
     flag(li.when, "class", minutes !== null && minutes <= 15 ? "soon" : null);
     text(li.left, streamer ? "" : say("left", { n: whole(r.stock_left) }));
   });
