@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import redis
 
-from operators.batches import BoardRows, MerchantRows, SeriesPoint
+from operators.batches import NO_EVENT_MS, BoardRows, MerchantRows, SeriesPoint
 from operators.redis_alerts import ALERTS_PER_WRITE, PendingAlerts, alert_commands, forget_active
 from operators.redis_board import (
     PendingSeries,
@@ -27,21 +27,27 @@ from operators.redis_errors import RedisSinkError, refusal
 from operators.redis_held import CatchingUp
 from operators.redis_link import Bulk
 from operators.redis_pending import PendingMerchants
+from operators.redis_rollups import PendingRollups, rollup_commands
 from operators.redis_scripts import META_EVENT_TIME, META_WATERMARK
 from operators.redis_session import RedisSession, Run
 from operators.redis_stats import PublisherStats
 from operators.redis_trouble import Trouble
 from operators.redis_writer import MerchantWriter
+from operators.rollup_results import RollupRows
 from schemas import redis_layout
 
 log = logging.getLogger("warroom.redis")
 
+ROLLUPS = -1
+"""Stands for the roll-ups where shards are numbered."""
 GATHER_S = 0.02
 """Wait after the first offer, so that shards that publish together share transactions."""
 FIRST_BACKOFF_S = 0.05
 LONGEST_BACKOFF_S = 2.0
 ROWS_PER_TAKE = 8_192
 """Merchants that are chosen at once; then there may be better ones."""
+AWAY_LIMIT_S = 2.0
+"""Wait at the end for a Redis that is away: the next run writes everything again."""
 PROBE_S = 1.0
 """Without anything to write, the connection and the fence are looked at this often."""
 
@@ -88,6 +94,8 @@ class RedisPublisher:
         self._trimmed: set[str] = set()
         self._board: BoardRows | None = None
         self._catching_up = CatchingUp(self._read_progress)
+        self._rollups = PendingRollups()
+        self._rollups_catch_up = CatchingUp(lambda _: self._read_rollup_progress())
         self._held: dict[int, dict[str, tuple[int, int]]] = {}
         self._trouble = Trouble(self._session.address)
         self._ever_open = False
@@ -135,6 +143,14 @@ class RedisPublisher:
             self._series.add(rows.series)
             self._note_offer()
 
+    def offer_rollups(self, rows: RollupRows) -> None:
+        """Take roll-ups' newest values. Raises what has stopped the publisher, if anything has."""
+        self.check()
+        with self._changed:
+            self._seen.add(ROLLUPS)
+            self._rollups.add(rows)
+            self._note_offer()
+
     def check(self) -> None:
         """Raise ``FencedError`` or ``RedisRefusedError`` if that has stopped the publisher."""
         if self._fatal is not None:
@@ -153,22 +169,32 @@ class RedisPublisher:
         with self._changed:
             self._everything.add(shard)
 
-    def flush(self, limit_s: float) -> bool:
-        """Wait until all that was offered is written, but for what is held; False if it took too long."""
+    def flush(self, limit_s: float, away_limit_s: float | None = None) -> bool:
+        """Wait until all that was offered is written, but for what is held; False if it took too long.
+
+        ``away_limit_s``: how long to wait, at most ``limit_s``, for a Redis that cannot be reached.
+        """
+        patience_s = limit_s if away_limit_s is None else min(limit_s, away_limit_s)
         with self._changed:
             target = self._offered
             self._hurry = True
             self._changed.notify_all()
-            done = self._changed.wait_for(lambda: self._taken >= target or self._fatal is not None, limit_s)
+            done = self._changed.wait_for(
+                lambda: self._taken >= target or self._fatal is not None, patience_s
+            )
+            if not done and self._session.is_open and patience_s < limit_s:
+                done = self._changed.wait_for(
+                    lambda: self._taken >= target or self._fatal is not None, limit_s - patience_s
+                )
             self._hurry = False
         self.check()
         return done
 
-    def close(self, limit_s: float = 8.0) -> bool:
+    def close(self, limit_s: float = 6.0) -> bool:
         """Flush, stop the thread, drop the connection; False if something is not written."""
         if self._thread is None:
             return True
-        written = self.flush(limit_s)
+        written = self.flush(limit_s, AWAY_LIMIT_S)
         self.abandon()
         left = len(self._pending)
         if left:
@@ -265,8 +291,10 @@ class RedisPublisher:
 
     def _read_board(self) -> None:
         meta = self._session.hash_of(redis_layout.meta(self._prefix))
-        if META_WATERMARK in meta and META_EVENT_TIME in meta:
-            self._catching_up.board_shows(int(meta[META_WATERMARK]), int(meta[META_EVENT_TIME]))
+        if META_EVENT_TIME in meta:
+            # Until every partition has been heard there is no watermark, and results are shown already.
+            watermark_ms = int(meta.get(META_WATERMARK, NO_EVENT_MS))
+            self._catching_up.board_shows(watermark_ms, int(meta[META_EVENT_TIME]))
 
     def _read_progress(self, shard: int) -> dict[str, int]:
         if self._settings.start_over:
@@ -274,10 +302,17 @@ class RedisPublisher:
         shown = self._session.hash_of(redis_layout.shard_progress(self._prefix, shard))
         return {source: int(offset) for source, offset in shown.items()}
 
+    def _read_rollup_progress(self) -> dict[str, int]:
+        if self._settings.start_over:
+            return {}
+        shown = self._session.hash_of(redis_layout.rollup_progress(self._prefix))
+        return {source: int(offset) for source, offset in shown.items()}
+
     def _recover_from_loss(self) -> None:
         log.warning("Redis at %s has lost what was written; writing all of it again", self._session.address)
         self._stats.losses += 1
         self._catching_up.forget()
+        self._rollups_catch_up.forget()
         self._writer.forget()
         self._pending.mark_complete()
         with self._changed:
@@ -298,6 +333,7 @@ class RedisPublisher:
         self._held = self._catching_up.held(self._pending.progress())
         self._trouble.held(self._held)
         self._write_board()
+        self._write_rollups()
         self._write_alerts()
         if self._write_merchants(target) and self._write_series():
             with self._changed:
@@ -323,6 +359,25 @@ class RedisPublisher:
         with self._changed:
             if self._board is board:
                 self._board = None
+
+    def _write_rollups(self) -> None:
+        """Write the roll-ups that are pending, unless they are behind what Redis shows."""
+        while True:
+            with self._changed:
+                progress = self._rollups.progress
+                waiting = len(self._rollups)
+            if not waiting or self._rollups_catch_up.held({ROLLUPS: progress}):
+                return
+            with self._changed:
+                progress, rows = self._rollups.progress, self._rollups.take()
+            try:
+                commands = rollup_commands(rows, progress, self._prefix, self._wall_ms())
+                self._session.send(Bulk(commands))
+                self._session.receive()
+            except redis.RedisError:
+                with self._changed:
+                    self._rollups.put_back(rows)
+                raise
 
     def _write_alerts(self) -> None:
         """Write what is pending; a shard that is behind what Redis shows waits with its alerts, too."""
