@@ -49,6 +49,7 @@ MERCHANT_FIELDS: Final = (
 ALERTS: Final = 12
 GRAVITY: Final = {"critical": 2, "warning": 1}
 STOCK: Final = 6
+SOMETIME_MS: Final = 2**53
 LAG_SECONDS: Final = 3.0
 
 
@@ -248,7 +249,8 @@ def stock_of(merchants: dict[str, Fields]) -> list[Fields]:
         for merchant_id, fields in merchants.items()
         for item_id, left, pace, sold_out_at in stock_lists(fields)
     ]
-    rows.sort(key=lambda r: (r["sold_out_at_ms"] is None, r["sold_out_at_ms"] or 0, r["stock_left"]))
+    # What is gone already can wait: somebody can still do something about the others.
+    rows.sort(key=lambda r: (r["stock_left"] == 0, r["sold_out_at_ms"] or SOMETIME_MS, r["stock_left"]))
     return rows[:STOCK]
 
 

@@ -48,11 +48,11 @@ def test_stock_that_is_gone_soonest_comes_first_and_odd_fields_are_left_out() ->
     told = stock_of(
         {
             "a": {"name": "A", "low_stock": [["x", 5, 0.0, None], ["y", 7, 1.0, 9_000]]},
-            "b": {"low_stock": [["z", 1, 3.0, 4_000], ["broken"]]},
+            "b": {"low_stock": [["z", 1, 3.0, 4_000], ["broken"], ["gone", 0, 3.0, 1_000]]},
             "c": {"low_stock": "not a list"},
         }
     )
-    assert [(r["name"], r["item_id"]) for r in told] == [("b", "z"), ("A", "y"), ("A", "x")]
+    assert [(r["name"], r["item_id"]) for r in told] == [("b", "z"), ("A", "y"), ("A", "x"), ("b", "gone")]
 
 
 def test_alerts_that_are_no_json_are_left_out() -> None:
