@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kafka lint soak fuzz bench bench-quick bench-hour clean
+.PHONY: help demo test test-kafka lint soak fuzz bench bench-quick bench-hour pictures clean
 
 help:
 	@echo "make demo       the night of 12 December 2019 in a minute: real broker, Redis and dataflow"
@@ -13,6 +13,7 @@ help:
 	@echo "make fuzz       a million damaged messages: none lost, no crash (MESSAGES=1000000)"
 	@echo "make test-kafka the same night on Apache Kafka itself; needs java and mvn"
 	@echo "make bench      how fast, how soon, how much memory; bench-quick, bench-hour"
+	@echo "make pictures   the README's pictures, taken from the demo while it runs"
 	@echo "make clean      remove the virtual environment, caches and build output"
 
 demo: $(READY)
@@ -46,6 +47,9 @@ bench-quick: $(READY)
 
 bench-hour: $(READY)
 	$(PY) -m benchmarks hour $(BENCH_FLAGS)
+
+pictures: $(READY)
+	$(PY) -m tests.web.pictures $(PICTURES_FLAGS)
 
 # The stamp is younger than pyproject.toml exactly when the environment holds what it asks for.
 $(READY): pyproject.toml .ci/setup

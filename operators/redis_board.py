@@ -11,7 +11,7 @@ from operators import redis_scripts as scripts
 from operators.batches import NO_EVENT_MS, BoardRows, SeriesPoint
 from operators.redis_encoding import command
 from schemas import redis_layout
-from schemas.windows import HOUR_MS, MINUTE_MS
+from schemas.windows import DAY, HOUR_MS, MINUTE_MS
 
 SERIES_KEPT_MS = 48 * HOUR_MS
 """How much of a series stays in Redis."""
@@ -48,9 +48,17 @@ def board_commands(rows: BoardRows, prefix: str, now_ms: int) -> list[bytes]:
             commands.append(command(b"ZADD", key, *pairs))
     for (dimension, value), values in rows.rollups.items():
         commands += hash_commands(redis_layout.rollup(prefix, dimension, value), values, now_ms)
+        commands.append(listed_command(prefix, dimension, value, values))
     commands.append(ordinary_command(prefix, "total", rows.ordinary))
     commands.append(_clock(rows, prefix, now_ms))
     return commands
+
+
+def listed_command(prefix: str, dimension: str, value: str, fields: Mapping[str, int | float]) -> bytes:
+    """Note that a value has a rollup: keys of unknown names cannot be listed otherwise."""
+    score = number(fields.get(redis_layout.field("gmv", DAY), 0)) or b"0"
+    key = redis_layout.rollup_values(prefix, dimension)
+    return command(b"ZADD", _bytes(key), score, _bytes(value))
 
 
 def _clock(rows: BoardRows, prefix: str, now_ms: int) -> bytes:

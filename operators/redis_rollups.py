@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from operators.redis_board import hash_commands
+from operators.redis_board import hash_commands, listed_command
 from operators.redis_encoding import command
 from operators.rollup_delta import Value
 from operators.rollup_results import Fields, RollupRows
@@ -45,6 +45,7 @@ def rollup_commands(
     commands = []
     for (dimension, value), fields in rows.items():
         commands += hash_commands(redis_layout.rollup(prefix, dimension, value), fields, now_ms)
+        commands.append(listed_command(prefix, dimension, value, fields))
     pairs = [part for source, at in progress.items() for part in (source.encode(), b"%d" % at)]
     if pairs:
         key = redis_layout.rollup_progress(prefix).encode()

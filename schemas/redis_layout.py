@@ -59,6 +59,11 @@ def rollup(prefix: str, dimension: str, value: str) -> str:
     return f"{prefix}rollup:{dimension}:{value}"
 
 
+def rollup_values(prefix: str, dimension: str) -> str:
+    """Sorted set: every value of a dimension that has a rollup, by its ``gmv:day``."""
+    return f"{prefix}rollups:{dimension}"
+
+
 def series(prefix: str, subject: str) -> str:
     """Hash: minute start in ms to ``SeriesPoint`` as a JSON array; subject = merchant id or ``total``."""
     return f"{prefix}series:{subject}"

@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "flows": {"schemas", "operators", "flows"},
     "loadgen": {"schemas", "loadgen"},
     "dashboards": {"schemas", "dashboards"},
-    "warroom": {"schemas", "operators", "flows", "warroom", "loadgen"},
+    "warroom": {"schemas", "operators", "flows", "warroom", "loadgen", "dashboards"},
 }
 PLAIN = (
     *("batches", "json_scan", "order_scan", "click_scan", "decode", "dedup", "bytes_kernels"),

@@ -163,13 +163,36 @@ def report(
 
 
 @app.command()
+def web(
+    config: flags.ConfigFile = None,
+    redis: flags.RedisUrl = None,
+    prefix: flags.Prefix = None,
+    sale_opens: flags.SaleOpens = None,
+    host: flags.WebHost = None,
+    port: flags.WebPort = None,
+) -> None:
+    """Serve the wall page and the JSON API; SIGTERM and Ctrl-C end it."""
+    from warroom.web_command import serve_web
+
+    given = {
+        "--redis": redis,
+        "--prefix": prefix,
+        "--sale-opens": sale_opens,
+        "--host": host,
+        "--port": port,
+    }
+    serve_web(load(config, os.environ, flags.given_by(given)).settings)
+
+
+@app.command()
 def demo(
     once: Annotated[bool, typer.Option("--once", help="Progress lines instead of the live screen.")] = False,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as JSON.")] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave broker and Redis running.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave broker, Redis and page running.")] = False,
     lang: Lang = "zh",
     speed: Annotated[float, typer.Option(min=1, help="Seconds of the night a second.")] = 1440,
     orders: Annotated[int | None, typer.Option(min=1, help="Orders in all; default: 2,000,000.")] = None,
+    browse: Annotated[bool, typer.Option("--open", help="Open the wall page in a browser.")] = False,
 ) -> None:
     """Play the night of 12 December 2019 in a minute and check every number against the oracle.
 
@@ -179,7 +202,7 @@ def demo(
     from warroom.demo_stage import Pace
 
     live = sys.stdout.isatty() and not once
-    if not play(Pace(speed, orders), Show(live, language(lang), json, keep)):
+    if not play(Pace(speed, orders), Show(live, language(lang), json, keep, browse)):
         raise typer.Exit(1)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import time
+import webbrowser
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,12 +13,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
+from rich.text import Text
 
 from loadgen.oracle import Answers
 from loadgen.summary import Summary
 from loadgen.verify import differences
+from warroom.children import accepts
 from warroom.dead_letters import count_dead_letters
 from warroom.demo_check import Verdict, verdict_of, verdict_text
 from warroom.demo_people import read_people
@@ -35,16 +38,22 @@ from warroom.waiting import wait_until
 
 REFRESH_SECONDS: Final = 0.5
 PROGRESS_SECONDS: Final = 5.0
+NO_WALL: Final = "not installed; pip install 'warroom[web]'"
+WALL_READY_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """How the demo is shown. ``live``: a screen that is drawn anew, else progress lines."""
+    """How the demo is shown. ``live``: a screen that is drawn anew, else progress lines.
+
+    ``browse``: open the wall page in a browser.
+    """
 
     live: bool
     language: Language
     json_file: Path | None
     keep: bool
+    browse: bool = False
 
 
 def play(pace: Pace, show: Show) -> bool:
@@ -52,6 +61,7 @@ def play(pace: Pace, show: Show) -> bool:
     began_s = time.monotonic()
     say = Console(highlight=False, soft_wrap=True).print
     with Stage(pace, show.keep) as stage:
+        say(_where_to_watch(stage, show))
         reader = ResultsReader(stage.settings.redis.url, stage.settings.redis.prefix)
         try:
             _watch(stage, reader, show)
@@ -91,11 +101,24 @@ def _watch(stage: Stage, reader: ResultsReader, show: Show) -> None:
     if show.live:
         console = Console()
         with Live(console=console, screen=True, auto_refresh=False) as live:
-            _until_sent(
-                stage, REFRESH_SECONDS, lambda: live.update(screen.frame(console.height), refresh=True)
-            )
+            wall = Text(f" wall: {stage.wall_address or NO_WALL}")
+
+            def draw() -> None:
+                live.update(Group(screen.frame(console.height - 1), wall), refresh=True)
+
+            _until_sent(stage, REFRESH_SECONDS, draw)
     else:
         _until_sent(stage, PROGRESS_SECONDS, lambda: print(_progress(stage, reader), flush=True))
+
+
+def _where_to_watch(stage: Stage, show: Show) -> str:
+    """The wall page's address; opens it where that was asked for."""
+    address = stage.wall_address
+    if address is not None and show.browse:
+        web = stage.settings.web
+        if wait_until(lambda: accepts(web.host, web.port), WALL_READY_SECONDS):
+            webbrowser.open(address)
+    return f"The wall: {address or NO_WALL}"
 
 
 def _until_sent(stage: Stage, every_seconds: float, show: Callable[[], None]) -> None:
@@ -172,9 +195,14 @@ def _verdict(stage: Stage, report: BattleReport, answers: Answers, duplicates: M
 
 
 def _how_to_look_further(stage: Stage) -> str:
+    processes = [str(stage.broker.pid), str(stage.redis.pid)]
+    wall = ""
+    if stage.web is not None:
+        processes.append(str(stage.web.pid))
+        wall = f"  {stage.wall_address}\n"
     return (
         f"\nKafka at {stage.broker.address} and Redis at {stage.redis.address} go on. To look further:\n"
         f"  warroom top --config {stage.config_file}\n"
-        f"  warroom report --config {stage.config_file}\n"
-        f"To end them: kill {stage.broker.pid} {stage.redis.pid}"
+        f"  warroom report --config {stage.config_file}\n{wall}"
+        f"To end them: kill {' '.join(processes)}"
     )

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -72,6 +73,7 @@ class Stage:
         ).settings
         self.war_room = self._spawn("warroom.cli", "run", "--config", self.config_file, "--workers", WORKERS)
         orders = ["--orders", self._pace.orders] if self._pace.orders is not None else []
+        self.web = self._start_web()
         self.load = self._spawn(
             *("loadgen.cli", "run", SCENARIO, "--brokers", self.broker.address),
             *("--speed", self._pace.speed, *orders),
@@ -85,7 +87,24 @@ class Stage:
             f'\n[sale]\nopens = "{SALE_OPENS}"\n'
             f"\n[engine]\nworkers = {WORKERS}\nseries_watch = [{watch}]\n"
             f'\n[state]\ndirectory = "state"\n'
+            f"\n[web]\nport = {free_port()}\n"
         )
+
+    def _start_web(self) -> subprocess.Popen[bytes] | None:
+        """The wall page, which no number depends on; None where its packages are not installed."""
+        if find_spec("starlette") is None or find_spec("uvicorn") is None:
+            return None
+        with self._log("web").open("wb") as output:
+            command = [sys.executable, "-m", "warroom.cli", "web", "--config", str(self.config_file)]
+            process = start(command, output=output, outlive_parent=self._keep)
+        self._stack.callback(lambda: None if self._keep else end(process))
+        return process
+
+    @property
+    def wall_address(self) -> str | None:
+        """Where a browser finds the wall page; None where there is none."""
+        web = self.settings.web
+        return None if self.web is None else f"http://{web.host}:{web.port}/"
 
     def _spawn(self, module: str, *arguments: object) -> subprocess.Popen[bytes]:
         with self._log(module).open("wb") as output:

@@ -26,6 +26,8 @@ MetricsPort = Annotated[
 SaleOpens = Annotated[
     str | None, typer.Option(metavar="TIME", help="When the sale opens, e.g. 2019-12-12T00:00:00+08:00.")
 ]
+WebHost = Annotated[str | None, typer.Option("--host", metavar="HOST", help="Address to serve the page on.")]
+WebPort = Annotated[str | None, typer.Option("--port", metavar="PORT", help="Port of the page.")]
 State = Annotated[str | None, typer.Option("--state", metavar="DIR", help="Directory of snapshots.")]
 NoState = Annotated[bool, typer.Option("--no-state", help="Keep no snapshots: a restart counts anew.")]
 
@@ -38,6 +40,8 @@ PATHS: Final = {
     "--metrics-port": "metrics.port",
     "--sale-opens": "sale.opens",
     "--state": "state.directory",
+    "--host": "web.host",
+    "--port": "web.port",
 }
 
 

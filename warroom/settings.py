@@ -205,6 +205,22 @@ class SupervisorSettings(Section):
     drain_seconds: float = Field(default=10.0, gt=0, le=600, description="seconds above 0, at most 600")
 
 
+class WebSettings(Section):
+    """The wall page and its JSON API: `warroom web`."""
+
+    host: str = Field(default="127.0.0.1", min_length=1, description="an address of this machine")
+    port: Port = Field(default=8600, description="a port from 1 to 65535")
+    hosts: Annotated[tuple[str, ...], BeforeValidator(_separated_by_commas)] = Field(
+        default=(), description="names that browsers call this server by: a list of texts"
+    )
+    token: Annotated[str, Field(min_length=16, max_length=256, pattern=r"^[!-~]+$")] | None = Field(
+        default=None, description="a secret of 16 to 256 visible ASCII characters"
+    )
+    refresh_ms: int = Field(
+        default=500, ge=100, le=60_000, description="whole milliseconds from 100 to 60000"
+    )
+
+
 class Settings(Section):
     """All sections, each with its defaults."""
 
@@ -215,6 +231,7 @@ class Settings(Section):
     engine: EngineSettings = EngineSettings()
     state: StateSettings = StateSettings()
     supervisor: SupervisorSettings = SupervisorSettings()
+    web: WebSettings = WebSettings()
 
     def flat(self) -> dict[str, Any]:
         """``section.key`` (``kafka.client.key`` too) to its value, in the order of this file."""

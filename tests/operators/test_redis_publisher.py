@@ -215,6 +215,15 @@ def test_the_total_is_a_hash(redis_url: str, reader: Reader) -> None:
     assert reader.hash("rollup:total:all")["gmv:1h"] == "8"
 
 
+def test_values_that_have_a_rollup_are_listed_by_their_gmv_of_the_day(redis_url: str, reader: Reader) -> None:
+    rows = board()
+    rows.rollups |= {("channel", "koubei"): {"gmv:day": 7}, ("channel", "web"): {"gmv:day": 9}}
+    with publishing(redis_url) as publisher:
+        write(publisher, rows)
+    listed = reader.client.zrevrange("warroom:rollups:channel", 0, -1, withscores=True)
+    assert listed == [("web", 9.0), ("koubei", 7.0)]
+
+
 def test_a_series_has_a_json_array_a_minute(redis_url: str, reader: Reader) -> None:
     points = [SeriesPoint("m1", WALL_MS, [1, 2]), SeriesPoint("m1", WALL_MS + MINUTE_MS, [3, 4])]
     with publishing(redis_url) as publisher:

@@ -153,6 +153,7 @@ def test_small_night_agrees_with_the_oracle_on_real_servers(tmp_path: Path) -> N
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "All agree, to the last fen." in done.stdout
+    assert done.stdout.startswith("The wall: http://127.0.0.1:")
     told = json.loads((tmp_path / "report.json").read_text())
     assert told["agrees"] is True
     by_id = {story["merchant_id"]: story for story in told["report"]["watched"]}
