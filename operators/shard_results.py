@@ -92,7 +92,7 @@ def summary_of(shard: Shard) -> ShardSummary:
         joins_bytes=shard.joins.nbytes,
         repeated_joins=shard.joins.repeated,
         forgotten_joins=shard.joins.forgotten,
-        registers=None if shard.windows.newest_ms == NO_EVENT_MS else shard.people.registers(shard.span()[0]),
+        bitmaps=None if shard.windows.newest_ms == NO_EVENT_MS else shard.people.bitmaps(shard.span()[0]),
         people_bytes=shard.people.nbytes,
         thinned=shard.people.thinned,
     )
