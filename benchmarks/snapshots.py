@@ -36,7 +36,9 @@ from operators.tally import shard_of_merchant
 from schemas.baselines import Baseline
 from schemas.windows import DEFAULT_TIMEZONE, LATENESS_MS
 
-RULES = ShardRules(("orders/0",), LATENESS_MS, DEFAULT_TIMEZONE, START_MS, BoardRules(50), (), 10, 1 << 20)
+RULES = ShardRules(
+    ("orders/0",), LATENESS_MS, DEFAULT_TIMEZONE, START_MS, BoardRules(50), (), 10, 10, 1 << 20
+)
 
 
 def batches(epochs: int, rate: int, merchants: int) -> Iterator[RawBatch]:

@@ -65,6 +65,8 @@ class EngineOptions:
     sale_opens_ms: int | None = None
     top: BoardRules = field(default_factory=BoardRules)
     """Merchants on each leaderboard in Redis, and what they need to stand there."""
+    milestone_min_orders: int = 10
+    """Orders of a merchant's day below which no milestone of it is told."""
     series_watch: tuple[str, ...] = ()
     """Merchants that always have a series."""
     series_merchants: int = 240

@@ -63,6 +63,7 @@ class Shards:
             sale_opens_ms=engine.sale_opens_ms,
             top=engine.top,
             series_watch=engine.series_watch,
+            milestone_min_orders=engine.milestone_min_orders,
             series_merchants=-(-engine.series_merchants // len(SHARD_KEYS)),
             joins_bytes=engine.joins_memory_bytes // -(-len(SHARD_KEYS) // workers),
             people_bytes=engine.people_memory_bytes // -(-len(SHARD_KEYS) // workers),

@@ -28,6 +28,7 @@ from operators.redis_publisher import RedisPublisher
 from operators.redis_sink import RedisSink
 from operators.shard_logic import BoardLogic, ShardOutput
 from operators.shards import BOARD_KEY
+from schemas.alerts import Alert
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,8 @@ def build(options: WarRoomOptions, process: Process) -> Dataflow:
     inputs = op.merge("shard_inputs", deltas, changes)
     told = op.stateful_batch("shards", inputs, shards)  # (shard, ShardOutput)
 
+    told = op.inspect("count_alerts", told, lambda _, item: metrics.alerted(_fresh_alerts(item[1])))
+
     # What concerns all shards comes together under one key.
     summaries = op.filter_map("summaries", told, _summary)  # ("board", ShardSummary)
     board = op.stateful_batch(
@@ -143,6 +146,10 @@ def _to_shards(output: LaneOutput) -> list[tuple[str, ShardDelta | ShardBaseline
 def _summary(item: tuple[str, ShardOutput]) -> tuple[str, ShardSummary] | None:
     summary = item[1].summary
     return None if summary is None else (BOARD_KEY, summary)
+
+
+def _fresh_alerts(output: ShardOutput) -> list[Alert]:
+    return [] if output.rows is None else output.rows.alerts.fresh
 
 
 def _rows(item: tuple[str, ShardOutput]) -> tuple[str, MerchantRows | BoardRows] | None:

@@ -41,6 +41,8 @@ class MerchantColumns:
     scratch: I32  # zeros, for merging
     watched: npt.NDArray[np.bool_]  # has a series
     ordinary_due: npt.NDArray[np.bool_]  # has a series, whose ordinary day is to be handed out
+    told_1h: U8  # steps of the 1h multiple that were told as milestones
+    told_day: U8  # the same of the day multiple
 
     @staticmethod
     def empty(rows: int = 256) -> MerchantColumns:
@@ -61,6 +63,8 @@ class MerchantColumns:
             scratch=np.zeros(rows, np.int32),
             watched=np.zeros(rows, np.bool_),
             ordinary_due=np.zeros(rows, np.bool_),
+            told_1h=np.zeros(rows, np.uint8),
+            told_day=np.zeros(rows, np.uint8),
         )
 
     def reserve(self, rows: int) -> None:

@@ -10,7 +10,7 @@ import platform
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import version
 
 import numpy as np
@@ -61,6 +61,7 @@ class Metrics(Collector):
         self._shards: dict[int, ShardSummary] = {}
         self._board: BoardRows | None = None
         self._publisher: Callable[[], PublisherStats] | None = None
+        self._stages: Callable[[], dict[str, float]] | None = None
         registry.register(self)
 
     # Updates.
@@ -121,14 +122,18 @@ class Metrics(Collector):
         with self._lock:
             self._board = rows
 
-    def alerted(self, alert: Alert) -> None:
-        """An alert has been told."""
+    def alerted(self, alerts: Iterable[Alert]) -> None:
+        """Alerts have been told."""
         with self._lock:
-            self._alerts[alert.rule, alert.severity] += 1
+            self._alerts.update((alert.rule, alert.severity) for alert in alerts)
 
     def watch_publisher(self, stats: Callable[[], PublisherStats]) -> None:
         """Ask a publisher at every scrape how it stands."""
         self._publisher = stats
+
+    def watch_stages(self, seconds: Callable[[], dict[str, float]]) -> None:
+        """Ask at every scrape where the process has spent its CPU time."""
+        self._stages = seconds
 
     # Scrapes.
 
@@ -143,6 +148,13 @@ class Metrics(Collector):
         yield from families
         if self._publisher is not None:
             yield from publisher_families(self._publisher())
+        if self._stages is not None:
+            yield _counters(
+                "warroom_stage_cpu_seconds",
+                "CPU time by stage of the data's way; all stages together are the process.",
+                ("stage",),
+                self._stages(),
+            )
         build = GaugeMetricFamily("warroom_build_info", "Always 1.", labels=("version", "python", "bytewax"))
         build.add_metric((version("warroom"), platform.python_version(), version("bytewax")), 1)
         yield build
@@ -194,7 +206,10 @@ class Metrics(Collector):
 
 
 def _counters(
-    name: str, text: str, labels: tuple[str, ...], values: Counter[str] | Counter[tuple[str, str]]
+    name: str,
+    text: str,
+    labels: tuple[str, ...],
+    values: Mapping[str, float] | Mapping[tuple[str, str], float],
 ) -> Metric:
     family = CounterMetricFamily(name, text, labels=labels)
     for key, value in values.items():

@@ -27,6 +27,7 @@ from operators.people_registers import (
     VALUES,
     estimated,
     likeliest,
+    register_in,
     register_of,
     seen_in_entries,
     seen_in_plane,
@@ -85,7 +86,7 @@ class Large(NamedTuple):
 
 @compiled
 def _register(large: Large, number: int, which: int, token: np.uint64) -> None:
-    at = register_of(token, REGISTERS)
+    at = register_of(token)
     before = large.registers[number, which, at]
     after = with_rank(before, rank_of(token))
     if after != before:
@@ -151,7 +152,7 @@ def see_people(
             if number >= 0 and large.planes[number, rank] >= 0:
                 stamp = time - short_offset
                 plane = large.planes[number, rank]
-                at = register_of(token, PLANE_REGISTERS)
+                at = register_in(token, PLANE_REGISTERS)
                 if stamp > large.stamps[plane, at]:
                     large.stamps[plane, at] = stamp
             continue
@@ -196,7 +197,7 @@ def _to_plane(t: Tables, row: int, keep: int, stamps: U16, short_offset: int) ->
         word = t.scratch[2 * j]
         token = word >> np.uint64(TIME_BITS)
         if rank_of(token) == level:
-            at = register_of(token, PLANE_REGISTERS)
+            at = register_in(token, PLANE_REGISTERS)
             stamps[at] = max(stamps[at], np.int64(word & np.uint64(MOST_TIME)) - short_offset)
     t.level[row] = level
     count = gather(t, row, keep, level)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import redis
 
 from operators.batches import BoardRows, MerchantRows, SeriesPoint
+from operators.redis_alerts import ALERTS_PER_WRITE, PendingAlerts, alert_commands, forget_active
 from operators.redis_board import (
     PendingSeries,
     board_commands,
@@ -62,7 +63,8 @@ class PublisherSettings:
 class RedisPublisher:
     """One connection and one thread that write what is offered. Offers never wait for Redis.
 
-    ``wall_ms``: the wall clock, for ``updated_at`` and latencies only.
+    ``wall_ms``: the wall clock, for ``updated_at`` and latencies only. ``on_start``: called by the thread,
+    once.
     """
 
     def __init__(
@@ -71,15 +73,18 @@ class RedisPublisher:
         run: Run,
         *,
         wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        on_start: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._prefix = settings.prefix
         self._wall_ms = wall_ms
+        self._on_start = on_start
         self._session = RedisSession(settings.url, settings.prefix, run, settings.writer, settings.timeout_s)
         self._stats = PublisherStats()
         self._writer = MerchantWriter(settings.prefix, self._session, self._stats, wall_ms)
         self._pending = PendingMerchants(time.monotonic)
         self._series = PendingSeries()
+        self._alerts = PendingAlerts()
         self._trimmed: set[str] = set()
         self._board: BoardRows | None = None
         self._catching_up = CatchingUp(self._read_progress)
@@ -118,6 +123,8 @@ class RedisPublisher:
             self._seen.add(rows.shard)
             self._series.add(rows.series)
             self._series.ordinary |= rows.ordinary
+            if rows.alerts:
+                self._alerts.add(rows.shard, rows.alerts)
             self._note_offer()
 
     def offer_board(self, rows: BoardRows) -> None:
@@ -198,6 +205,7 @@ class RedisPublisher:
         self._changed.notify_all()
 
     def _work(self) -> None:
+        self._on_start()
         backoff_s = FIRST_BACKOFF_S
         while not self._stopping:
             try:
@@ -247,6 +255,9 @@ class RedisPublisher:
             if refused is not None:
                 raise refused from None
             raise
+        if not self._ever_open and self._settings.start_over:
+            self._session.send(Bulk([forget_active(self._prefix)]))
+            self._session.receive()
         self._ever_open = True
         if self._session.lost:
             self._session.lost = False
@@ -287,6 +298,7 @@ class RedisPublisher:
         self._held = self._catching_up.held(self._pending.progress())
         self._trouble.held(self._held)
         self._write_board()
+        self._write_alerts()
         if self._write_merchants(target) and self._write_series():
             with self._changed:
                 self._taken = target
@@ -311,6 +323,22 @@ class RedisPublisher:
         with self._changed:
             if self._board is board:
                 self._board = None
+
+    def _write_alerts(self) -> None:
+        """Write what is pending; a shard that is behind what Redis shows waits with its alerts, too."""
+        with self._changed:
+            taken = self._alerts.take(self._held)
+        if not taken:
+            return
+        commands = alert_commands(taken, self._prefix)
+        try:
+            for start in range(0, len(commands), ALERTS_PER_WRITE):
+                self._session.send(Bulk(commands[start : start + ALERTS_PER_WRITE]))
+                self._session.receive()
+        except redis.RedisError:
+            with self._changed:
+                self._alerts.put_back(taken)
+            raise
 
     def _write_series(self) -> bool:
         """Write the points that are pending; False if more have come meanwhile than one write takes."""

@@ -30,7 +30,8 @@ from operators.event_clock import EventClock
 from operators.joins import JoinMemory
 from operators.leaders import BoardRules
 from operators.merchant_columns import NO_BASELINE, MerchantColumns
-from operators.multiples import Baselines, known_zone
+from operators.milestones import Book, Milestones
+from operators.multiples import Baselines, Rows, known_zone
 from operators.people_span import Era, Span
 from operators.shard_people import ShardPeople
 from operators.shard_results import results_of, summary_of
@@ -56,6 +57,7 @@ class ShardRules:
     top: BoardRules
     series_watch: tuple[str, ...]
     series_merchants: int
+    milestone_min_orders: int
     joins_bytes: int
     """Bound for the joins that the shard remembers."""
     people_bytes: int = 1 << 40
@@ -75,6 +77,7 @@ class Shard:
         self.zones = [rules.timezone]
         self.windows = Windows(self.columns, self.zones, rules.sale_opens_ms)
         self.closing = Closing(self.windows)
+        self.milestones = Milestones()
         self.joins = JoinMemory(rules.joins_bytes)
         self.people = ShardPeople(rules.people_bytes, with_sale=rules.sale_opens_ms is not None)
         self.late = 0
@@ -93,11 +96,22 @@ class Shard:
         if len(delta):
             late += self._take_rows(delta)
         if self.clock.watermark_ms >= 0:
-            self.closing.close(self.clock.watermark_ms, len(self.merchants))
+            self.closing.close(self.clock.watermark_ms, len(self.merchants), self)
             self._pack()
             self._sweep()
         self.late += len(late)
         return late
+
+    def minute_closed(self, minute: int, rows: Rows) -> None:
+        """Decide on what is told once. See ``ClosedMinutes``."""
+        self.milestones.look(minute, rows, self.columns, self.baselines, self._book())
+
+    def day_began(self, rows: Rows) -> None:
+        """What was told of the day before may be told again. See ``ClosedMinutes``."""
+        self.milestones.begin_day(rows, self.columns, self.baselines, self._book())
+
+    def _book(self) -> Book:
+        return Book(self.merchants, self.zones, self.rules.milestone_min_orders)
 
     def _take_rows(self, delta: ShardDelta) -> list[DeadLetter]:
         self.merchants.reserve(len(delta), int(delta.id_offsets[-1] - delta.id_offsets[0]))
@@ -276,11 +290,13 @@ class Shard:
         rows = np.flatnonzero(columns.changed[:count] != 0)
         points = self._take_points()
         ordinary = self._take_ordinary()
-        if not len(rows) and not points and not ordinary:
+        alerts = self.milestones.take_news()
+        if not len(rows) and not points and not alerts and not ordinary:
             return None
         result = results_of(self, rows)
         result.series = points
         result.ordinary = ordinary
+        result.alerts = alerts
         columns.changed[rows] = 0
         columns.urgent[rows] = False
         columns.arrived_ms[rows] = -1
@@ -312,7 +328,8 @@ class Shard:
         self.columns.ordinary_due[row] = watched
 
     def touch(self) -> None:
-        """Have all merchants handed out again: what was written of them is lost or unknown."""
+        """Have everything handed out again: what was written of it is lost or unknown."""
+        self.milestones.touch()
         self.columns.changed[: len(self.merchants)] = ALL_CHANGED
         self.columns.ordinary_due[:] = self.columns.watched
 
@@ -380,8 +397,8 @@ class Shard:
 
 
 _STATE = (
-    *("clock", "merchants", "columns", "baselines", "zones", "windows", "closing", "joins", "people"),
-    *("late", "_packed_ms", "_swept_hour"),
+    *("clock", "merchants", "columns", "baselines", "zones", "windows", "closing"),
+    *("milestones", "joins", "people", "late", "_packed_ms", "_swept_hour"),
 )
 _ROW_0 = np.zeros(1, np.int32)
 _KEPT = np.ones(1, np.bool_)

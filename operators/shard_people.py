@@ -13,7 +13,7 @@ from operators.people_registers import (
     TOTAL_REGISTERS,
     U32,
     bitmaps_since,
-    people_in,
+    people_in_bitmaps,
     stamp_people,
 )
 from operators.people_span import NEVER, Era, Span
@@ -96,5 +96,5 @@ class ShardPeople:
 def people_of_all(bitmaps: list[U32]) -> I64:
     """Distinct visitors and buyers over several shards: 2 x DISTINCT_WINDOWS. A person counts once."""
     merged = np.bitwise_or.reduce(bitmaps)
-    counts = [[people_in(merged[kind, w]) for w in range(merged.shape[1])] for kind in range(2)]
+    counts = [[people_in_bitmaps(merged[kind, w]) for w in range(merged.shape[1])] for kind in range(2)]
     return np.asarray(np.rint(np.array(counts)), np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -95,6 +96,8 @@ def summary_of(shard: Shard) -> ShardSummary:
         bitmaps=None if shard.windows.newest_ms == NO_EVENT_MS else shard.people.bitmaps(shard.span()[0]),
         people_bytes=shard.people.nbytes,
         thinned=shard.people.thinned,
+        alerts_active=dict(Counter((a.rule, a.severity) for a in shard.milestones.active.values())),
+        alerts_suppressed=shard.milestones.suppressed,
     )
 
 

@@ -218,6 +218,7 @@ class ShardStore:
         shard.columns.watched[:] = False
         for merchant_id in ref.watched:
             shard.watch(shard.row_of(merchant_id))
+        shard.milestones.resumed()
         shard.touch()
         self._base, self._base_bytes = ref.base, ref.base_bytes
         self._journal = Journal(journal, ref.journal_bytes)

@@ -51,7 +51,7 @@ def warm(directory: Path) -> None:
     """Run every compiled function once; files go to ``directory``."""
     sources = ("orders/0", "clicks/0")
     top = BoardRules(10)
-    rules = ShardRules(sources, LATENESS_MS, DEFAULT_TIMEZONE, _START_MS, top, ("m1",), 24, 1 << 12)
+    rules = ShardRules(sources, LATENESS_MS, DEFAULT_TIMEZONE, _START_MS, top, ("m1",), 24, 1, 1 << 12)
     merchants = Interner(4, 16)
     dedup = Dedup(DAY_MS, DedupBudget(1 << 24))
     lane = EventLane(

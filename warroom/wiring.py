@@ -50,6 +50,7 @@ def _engine(settings: Settings, bounded: bool) -> EngineOptions:
             min_visitors=engine.leaderboard_min_visitors,
             min_views=engine.leaderboard_min_views,
         ),
+        milestone_min_orders=engine.milestone_min_orders,
         series_watch=engine.series_watch,
         series_merchants=engine.series_merchants,
     )

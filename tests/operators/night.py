@@ -100,6 +100,7 @@ def rules(partitions: int = 1, click_partitions: int = 0, **fields: Any) -> Shar
         "top": BoardRules(50, 1, 1, 1, 1),
         "series_watch": (),
         "series_merchants": 0,
+        "milestone_min_orders": 1,
         "joins_bytes": 1 << 20,
     }
     return ShardRules(**{**given, **fields})

@@ -63,6 +63,7 @@ def state_of(shard: Shard) -> dict[str, Any]:
             shard.merchants.text(r): shard.columns.closed[r].tolist() for r in range(len(shard.merchants))
         },
         "totals": summary.totals.tolist(),
+        "milestones": (list(shard.milestones.recent), shard.milestones.active),
         "closed totals": shard.closing.totals.tolist(),
     }
 
