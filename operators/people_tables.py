@@ -11,11 +11,11 @@ n**2 / 2**41, 1 in 900,000 with 1,536 people.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from operators.batches import I32, I64, U8
+from operators.batches import I32, I64
 from operators.bytes_kernels import U64, compiled, grown, inlined, trailing_zeros
 
 TOKEN_BITS: Final = 40
@@ -71,10 +71,11 @@ class Tables(NamedTuple):
 
     arena: U64
     more: U64  # second word of every entry; empty if there is none
-    at: I32  # by row: where its block begins
-    kind: U8  # by row: size of its block, 0 = none yet
-    used: I32  # by row: entries
-    level: U8  # by row: only tokens with a greater rank are in the table
+    # By row, columns of one array: a merchant's four stand side by side in memory.
+    at: I32  # where its block begins
+    kind: I32  # size of its block, 0 = none yet
+    used: I32  # entries
+    level: I32  # only tokens with a greater rank are in the table
     free: I64  # by kind: first free block + 1; a free block begins with the next one + 1
     counts: I64  # [entries of the arena that were ever given out, rows thinned for want of memory]
     caps: I64  # by kind: entries of a block
@@ -256,13 +257,14 @@ class PersonTables:
         self.t = self._empty(caps, limits, 64, _FIRST_ARENA)
 
     def _empty(self, caps: I64, limits: I64, rows: int, entries: int) -> Tables:
+        self._rows = np.zeros((rows, 4), np.int32)
         return Tables(
             arena=np.zeros(entries, np.uint64),
             more=np.zeros(entries if self._double else 0, np.uint64),
-            at=np.zeros(rows, np.int32),
-            kind=np.zeros(rows, np.uint8),
-            used=np.zeros(rows, np.int32),
-            level=np.zeros(rows, np.uint8),
+            at=self._rows[:, 0],
+            kind=self._rows[:, 1],
+            used=self._rows[:, 2],
+            level=self._rows[:, 3],
             free=np.zeros(len(caps), np.int64),
             counts=np.zeros(2, np.int64),
             caps=caps,
@@ -280,9 +282,11 @@ class PersonTables:
         t = self.t
         have = len(t.kind)
         if rows > have:
-            size = max(rows, have + have // 2)
-            columns = {name: grown(getattr(t, name), size) for name in ("at", "kind", "used", "level")}
-            self.t = t._replace(**columns)
+            self._take_rows(grown(self._rows, max(rows, have + have // 2)), t)
+
+    def _take_rows(self, rows: I32, t: Tables) -> None:
+        self._rows = rows
+        self.t = t._replace(at=rows[:, 0], kind=rows[:, 1], used=rows[:, 2], level=rows[:, 3])
 
     def more_bytes(self) -> int:
         """Bytes by which ``grow`` would grow the arena."""
@@ -304,7 +308,8 @@ class PersonTables:
         rows = len(old.kind)
         size = int(sum(int(old.caps[k]) * int(n) for k, n in enumerate(np.bincount(old.kind))))
         new = self._empty(old.caps, old.limits, rows, max(size, _FIRST_ARENA))
-        new = new._replace(level=old.level, scratch=old.scratch)
+        new = new._replace(scratch=old.scratch)
+        new.level[:] = old.level
         _sweep(new, old, keep, rows)
         new.counts[1] = old.counts[1]
         used = max(int(new.counts[0]) * 9 // 8, _FIRST_ARENA)
@@ -319,3 +324,21 @@ class PersonTables:
     def nbytes(self) -> int:
         """Bytes held."""
         return sum(a.nbytes for a in self.t)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is in use, without what is room."""
+        t = self.t
+        used = int(t.counts[0])
+        none: I32 = np.zeros(0, np.int32)
+        held = t._replace(
+            arena=t.arena[:used], more=t.more[:used], scratch=t.scratch[:0],
+            at=none, kind=none, used=none, level=none,
+        )  # fmt: skip
+        return {"double": self._double, "rows": self._rows, "t": held}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._double = state["double"]
+        t = state["t"]
+        self._take_rows(state["rows"], t._replace(scratch=np.zeros(2 * int(t.caps[-1]), np.uint64)))
+        if not len(t.arena):
+            self.grow(_FIRST_ARENA)
