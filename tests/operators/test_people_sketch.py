@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from operators.batches import U8
 from operators.bytes_kernels import U64, compiled, stable_hash
 from operators.people_distinct import EXACT_PEOPLE, Distinct, PeopleBudget
+from operators.people_loyalty import EXACT_BUYERS, Loyalty, back_counts
 from operators.people_registers import (
     GROWING_ERROR,
     PLANE_REGISTERS,
@@ -35,7 +36,7 @@ from operators.people_registers import (
     with_rank,
 )
 from operators.people_span import Era, Span
-from operators.people_tables import MOST_RANK, TIME_BITS, rank_of, token_of
+from operators.people_tables import BUYER, MOST_RANK, NOT_FIRST, SAYS, TIME_BITS, rank_of, token_of
 from schemas.windows import FINEST_BUCKET_MS, HOUR_MS, MINUTE_MS
 from tests.operators.night import DAY_START_MS
 
@@ -348,3 +349,39 @@ def test_the_median_of_a_million_merchants_takes_less_than_200_bytes() -> None:
     assert np.median(visits) == 13.5
     assert np.median(blocks) + row_bytes <= 200
     assert distinct.nbytes / len(ranks) <= 1_000
+
+
+def test_shares_of_buyers_who_came_back_stay_within_the_bound_for_a_large_merchant() -> None:
+    people = tokens(40_000, 21)
+    newest_ms = DAY_START_MS + 2 * HOUR_MS
+    span, era = span_at(newest_ms), Era.of(newest_ms)
+    loyalty = Loyalty(PeopleBudget())
+    twice, back = people[:12_000], people[8_000:16_000]
+    first = people << np.uint64(TIME_BITS) | np.uint64(BUYER)
+    again = twice << np.uint64(TIME_BITS) | np.uint64(BUYER)
+    said = back << np.uint64(TIME_BITS) | np.uint64(BUYER | SAYS | NOT_FIRST)
+    for persons in (first, again[8_000:], said, again[:8_000]):
+        order = np.random.default_rng(1).permutation(len(persons))
+        for part in np.array_split(persons[order], 7):
+            loyalty.add(np.zeros(len(part), np.int32), part, np.full(len(part), DAY + 3), ZONE, span, era)
+    held, exact = loyalty.shares(np.arange(1), ZONE, span, era)
+    kept = int(held[0, 0, 0])
+    assert not exact[0]
+    assert EXACT_BUYERS / 2 * 0.9 <= kept <= EXACT_BUYERS
+    repeat, returning = back_counts(held, exact, np.full((1, 2), 40_000.0))[0, 0]
+    bound = 3 * 0.5 / math.sqrt(kept)
+    assert abs(repeat / 40_000 - 0.4) <= bound  # the first 12,000, and those who came back
+    assert abs(returning / 40_000 - 0.2) <= bound
+    assert loyalty.nbytes < 800_000
+
+
+def test_who_came_back_takes_no_more_memory_than_it_may() -> None:
+    newest_ms = DAY_START_MS + HOUR_MS
+    zone = np.zeros(5_000, np.uint8)
+    loyalty = Loyalty(PeopleBudget(600_000))
+    for seed in range(10):
+        persons = tokens(20_000, seed) << np.uint64(TIME_BITS) | np.uint64(BUYER)
+        rows = np.random.default_rng(seed).integers(0, 5_000, len(persons)).astype(np.int32)
+        loyalty.add(rows, persons, np.full(len(persons), DAY), zone, span_at(newest_ms), Era.of(newest_ms))
+    assert loyalty.thinned > 0
+    assert loyalty.nbytes < 600_000 + 5_000 * 64
