@@ -17,8 +17,8 @@ from schemas.alerts import Alert
 from schemas.dead_letters import DeadLetter
 
 U8 = npt.NDArray[np.uint8]
-U16 = npt.NDArray[np.uint16]
 I16 = npt.NDArray[np.int16]
+U16 = npt.NDArray[np.uint16]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
@@ -87,6 +87,7 @@ class LaneOutput:
     """What one raw batch became on the worker that read it."""
 
     to_shards: list[tuple[str, Any]] = field(default_factory=list)  # shard key, its input
+    to_rollups: list[tuple[str, Any]] = field(default_factory=list)  # key of the roll-ups, their input
     dead_letters: list[DeadLetter] = field(default_factory=list)
     messages: int = 0
     accepted: int = 0
@@ -124,6 +125,10 @@ class SeriesPoint:
     subject: str
     minute_ms: int
     values: list[int]  # schemas.redis_layout.SERIES_FIELDS
+
+
+Texts = dict[str, bytes | None]
+"""Fields of a merchant that are texts and have changed; None removes one."""
 
 
 @dataclass(slots=True)
@@ -167,6 +172,7 @@ class MerchantRows:
     baseline_orders: F64  # n, a day, NaN = absent
     baseline_new_members: F64  # n, a day, NaN = absent
     hundred_hours: F64  # n x 2, hours to 100 new members of the day and of the sale, NaN = not yet
+    texts: list[Texts | None] = field(default_factory=list)  # n, None where none has changed
     series: list[SeriesPoint] = field(default_factory=list)
     ordinary: dict[str, list[float] | None] = field(default_factory=dict)
     """Subject of a series -> the baseline's gmv in fen in each hour of the local clock; None removes it."""

@@ -38,11 +38,13 @@ class MerchantColumns:
     urgent: npt.NDArray[np.bool_]  # an event came, since the row was last handed out
     zone: U8  # number of the time zone in the shard's list
     baseline: I32  # row of the baseline, NO_BASELINE
+    shares_changed: npt.NDArray[np.bool_]  # sales by channel or category, since it was last handed out
     scratch: I32  # zeros, for merging
     watched: npt.NDArray[np.bool_]  # has a series
     ordinary_due: npt.NDArray[np.bool_]  # has a series, whose ordinary day is to be handed out
     told_1h: U8  # steps of the 1h multiple that were told as milestones
     told_day: U8  # the same of the day multiple
+    told_hundred: npt.NDArray[np.bool_]  # the 100th new member of the day was told
 
     @staticmethod
     def empty(rows: int = 256) -> MerchantColumns:
@@ -60,11 +62,13 @@ class MerchantColumns:
             urgent=np.zeros(rows, np.bool_),
             zone=np.zeros(rows, np.uint8),
             baseline=np.full(rows, NO_BASELINE, np.int32),
+            shares_changed=np.zeros(rows, np.bool_),
             scratch=np.zeros(rows, np.int32),
             watched=np.zeros(rows, np.bool_),
             ordinary_due=np.zeros(rows, np.bool_),
             told_1h=np.zeros(rows, np.uint8),
             told_day=np.zeros(rows, np.uint8),
+            told_hundred=np.zeros(rows, np.bool_),
         )
 
     def reserve(self, rows: int) -> None:

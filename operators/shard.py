@@ -23,8 +23,9 @@ from operators.batches import (
 )
 from operators.bytes_kernels import Interner, intern_packed
 from operators.calendar_days import day_bounds_ms
-from operators.changes import ALL_CHANGED
+from operators.changes import ALL_CHANGED, TEXTS_CHANGED
 from operators.closing import Closing
+from operators.cut_names import CutNumbers
 from operators.delta import ShardBaselines, ShardDelta, Suspect
 from operators.event_clock import EventClock
 from operators.joins import JoinMemory
@@ -33,17 +34,23 @@ from operators.merchant_columns import NO_BASELINE, MerchantColumns
 from operators.milestones import Book, Milestones
 from operators.multiples import Baselines, Rows, known_zone
 from operators.people_span import Era, Span
+from operators.rollup_share import RollupShare
 from operators.shard_people import ShardPeople
-from operators.shard_results import results_of, summary_of
+from operators.shard_results import results_of, stock_texts, summary_of
+from operators.share_texts import ShareTexts
+from operators.shares import NAMES_HELD, MerchantShares
+from operators.stock_notes import ShardStock
+from operators.stocks import Stocks
 from operators.windows import Windows
 from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
-from schemas.windows import FINEST_BUCKET_MS, GMV, SLIDING
+from schemas.windows import FINEST_BUCKET_MS, GMV, ORDERS, SLIDING
 
-STATE_LAYOUT = 3
+STATE_LAYOUT = 5
 """Version of what ``dump`` writes; state of another version is refused."""
 
 LONGEST = SLIDING[-1]
+Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,8 @@ class ShardRules:
     """Bound for the joins that the shard remembers."""
     people_bytes: int = 1 << 40
     """Bound for the people that the shard remembers."""
+    low_stock_minutes: float = 30.0
+    """With less than this left at its present speed, an item is low."""
 
 
 class Shard:
@@ -79,6 +88,13 @@ class Shard:
         self.closing = Closing(self.windows)
         self.milestones = Milestones()
         self.joins = JoinMemory(rules.joins_bytes)
+        self.cut_numbers = CutNumbers(NAMES_HELD)
+        self.shares = MerchantShares(self.zones, self.cut_numbers)
+        self.share_texts = ShareTexts(self.shares)
+        self.for_rollups = RollupShare(self.cut_numbers)
+        self.baselines_at = 0
+        """Rises with every change of baselines."""
+        self.stocks = Stocks(rules.low_stock_minutes)
         self.people = ShardPeople(rules.people_bytes, with_sale=rules.sale_opens_ms is not None)
         self.late = 0
         self._packed_ms = 0
@@ -92,6 +108,8 @@ class Shard:
             self.touch()  # what merchants without sales are compared with is known only now
         merchants = len(self.merchants)
         self.windows.advance(self.clock.newest_ms, merchants)
+        begun = self.shares.advance(self.clock.newest_ms, self.columns.zone[:merchants])
+        self.columns.shares_changed[begun] = True
         late = self._take_suspects(delta.suspects)
         if len(delta):
             late += self._take_rows(delta)
@@ -129,12 +147,30 @@ class Shard:
         self._take_people(delta, rows, kept)
         if len(delta.joins.rows):
             values = values.copy()  # the delta goes to the journal as it came
-            self.joins.count(delta.joins.rows, delta.joins.people, delta.id_hashes, kept, values)
+            self._count_joins(delta, kept, values)
         if late:
             rows, buckets, values = rows[kept], buckets[kept], values[kept]
             newest_ms, arrived_ms = newest_ms[kept], arrived_ms[kept]
         self._add(rows, buckets, values, newest_ms, arrived_ms)
+        if len(delta.sales):
+            self._add_sales(delta, rows, buckets, kept)
         return late
+
+    def _count_joins(self, delta: ShardDelta, kept: Mask, values: I64) -> None:
+        joins = delta.joins
+        first = self.joins.count(joins.rows, joins.people, delta.id_hashes, kept, values) != 0
+        cuts = self.cut_numbers.cuts(joins.cuts[first], delta.names)
+        self.for_rollups.add_joins(cuts, delta.buckets[joins.rows[first]])
+
+    def _add_sales(self, delta: ShardDelta, rows: I32, buckets: I64, kept: Mask) -> None:
+        """``rows``, ``buckets``: those that are kept."""
+        sales = delta.sales
+        if len(rows) < len(delta):
+            mine = np.flatnonzero(kept[sales.row])
+            sales = sales.pick(mine, (np.cumsum(kept) - 1).astype(np.int32)[sales.row[mine]])
+        mine_rows = rows[sales.row]
+        self.shares.add(sales, delta.names, mine_rows, buckets[sales.row], self.columns.zone[mine_rows])
+        self.columns.shares_changed[mine_rows] = True
 
     def _take_people(self, delta: ShardDelta, rows: I32, kept: npt.NDArray[np.bool_]) -> None:
         if delta.person_ends is None or not len(delta.persons):
@@ -189,7 +225,7 @@ class Shard:
             return 0
         return (self.clock.watermark_ms // LONGEST.bucket_ms - LONGEST.buckets + 1) * LONGEST.bucket_ms
 
-    def _kept(self, rows: I32, buckets: I64) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def _kept(self, rows: I32, buckets: I64) -> Mask:
         """Whether any window still keeps each bucket, judged by the watermark."""
         kept = (buckets * FINEST_BUCKET_MS >= self._surely_kept_ms()) | (buckets >= self.windows.sale_bucket)
         for i in np.flatnonzero(~kept).tolist():
@@ -217,6 +253,7 @@ class Shard:
                     self._count_join(int(row[0]), suspect.joined, values)
                 stamp = np.array([suspect.event_time_ms], np.int64)
                 self._add(row, bucket, values, stamp, np.array([-1], np.int64))
+                self._cut_suspect(suspect, row, bucket, values)
             else:
                 behind_ms = self.clock.watermark_ms - suspect.event_time_ms
                 detail = f"event_time is {behind_ms} ms behind the watermark; no window keeps its bucket"
@@ -233,6 +270,14 @@ class Shard:
                     )
                 )
         return late
+
+    def _cut_suspect(self, suspect: Suspect, row: I32, bucket: I64, values: I64) -> None:
+        channel, category = suspect.channel, suspect.category
+        cut = self.cut_numbers.cut(channel, category, suspect.tier)
+        self.for_rollups.add_event(cut, int(bucket[0]), values)
+        if values[0, ORDERS]:
+            self.shares.add_order(int(row[0]), cut, values, int(bucket[0]), self.columns.zone[row])
+            self.columns.shares_changed[row] = True
 
     def _columns_of(self, suspect: Suspect) -> tuple[I32, I64, I64]:
         row = self.row_of(suspect.merchant_id)
@@ -272,6 +317,11 @@ class Shard:
                 self.people.loyalty.know(row, None)
             self.columns.changed[row] = ALL_CHANGED
             self.columns.ordinary_due[row] = self.columns.watched[row]
+        self.baselines_at += 1
+
+    def take_stock(self, stock: ShardStock) -> None:
+        """What events say of items."""
+        self.stocks.take(stock.notes, self.clock.newest_ms)
 
     def _zone_number(self, baseline: Baseline) -> int:
         name = baseline.timezone or self.rules.timezone
@@ -285,8 +335,9 @@ class Shard:
 
     def take_changed(self) -> MerchantRows | None:
         """Results of every merchant that changed since the last call; None if nothing did."""
-        count = len(self.merchants)
         columns = self.columns
+        stock_rows = self._take_stock_rows()
+        count = len(self.merchants)
         rows = np.flatnonzero(columns.changed[:count] != 0)
         points = self._take_points()
         ordinary = self._take_ordinary()
@@ -295,12 +346,20 @@ class Shard:
             return None
         result = results_of(self, rows)
         result.series = points
+        for i in np.flatnonzero(np.isin(rows, stock_rows)).tolist() if stock_rows else ():
+            result.texts[i] = (result.texts[i] or {}) | stock_texts(self, result.merchant_ids[i])
         result.ordinary = ordinary
         result.alerts = alerts
         columns.changed[rows] = 0
+        columns.shares_changed[rows] = False
         columns.urgent[rows] = False
         columns.arrived_ms[rows] = -1
         return result
+
+    def _take_stock_rows(self) -> list[int]:
+        rows = [self.row_of(merchant_id) for merchant_id in self.stocks.due(self.clock.newest_ms)]
+        self.columns.changed[rows] |= TEXTS_CHANGED
+        return rows
 
     def _take_points(self) -> list[SeriesPoint]:
         names = {row: self.merchants.text(row) for row in np.flatnonzero(self.columns.watched).tolist()}
@@ -330,6 +389,8 @@ class Shard:
     def touch(self) -> None:
         """Have everything handed out again: what was written of it is lost or unknown."""
         self.milestones.touch()
+        self.columns.shares_changed[: len(self.merchants)] = True
+        self.stocks.touch()
         self.columns.changed[: len(self.merchants)] = ALL_CHANGED
         self.columns.ordinary_due[:] = self.columns.watched
 
@@ -371,7 +432,8 @@ class Shard:
     def nbytes(self) -> int:
         """Bytes held."""
         merchants = self.merchants.nbytes + self.columns.nbytes + self.baselines.nbytes
-        return merchants + self.windows.nbytes + self.joins.nbytes + self.people.nbytes
+        merchants += self.joins.nbytes + self.people.nbytes + self.shares.nbytes + self.stocks.nbytes
+        return merchants + self.windows.nbytes
 
     def dump(self) -> bytes:
         """The whole state as bytes."""
@@ -390,6 +452,9 @@ class Shard:
         shard = Shard(number, rules)
         for slot, value in state.items():
             setattr(shard, slot, value)
+        shard.for_rollups = RollupShare(shard.cut_numbers)
+        shard.share_texts = ShareTexts(shard.shares)
+        shard.stocks.low_minutes = rules.low_stock_minutes
         shard.clock.resume(rules.sources, rules.lateness_ms)
         shard.joins.limit_bytes = rules.joins_bytes
         shard.people.budget.limit_bytes = rules.people_bytes
@@ -397,8 +462,8 @@ class Shard:
 
 
 _STATE = (
-    *("clock", "merchants", "columns", "baselines", "zones", "windows", "closing"),
-    *("milestones", "joins", "people", "late", "_packed_ms", "_swept_hour"),
+    *("clock", "merchants", "columns", "baselines", "zones", "windows", "closing", "joins", "people"),
+    *("milestones", "cut_numbers", "shares", "stocks", "late", "_packed_ms", "_swept_hour"),
 )
 _ROW_0 = np.zeros(1, np.int32)
 _KEPT = np.ones(1, np.bool_)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from operators.batches import F64, MULTIPLE_BOUNDS, NO_EVENT_MS, MerchantRows, ShardSummary
+from operators.batches import F64, MULTIPLE_BOUNDS, NO_EVENT_MS, MerchantRows, ShardSummary, Texts
 from operators.leaders import Candidate, candidates_of, named_best
 from operators.merchant_columns import NO_BASELINE
 from operators.multiples import Rows, multiples_of, peaks_of, ratio
 from operators.rates import BUYERS, VISITORS, part, rates_of
-from operators.windows import HOUR_WINDOW
+from operators.windows import DAY_WINDOW, HOUR_WINDOW
+from schemas import redis_layout
 from schemas.windows import DISTINCT, DISTINCT_WINDOWS, GMV, WINDOWS
 
 if TYPE_CHECKING:
@@ -50,7 +51,25 @@ def results_of(shard: Shard, rows: Rows) -> MerchantRows:
         baseline_new_members=np.where(having, shard.baselines.new_members[base], np.nan),
         hundred_hours=columns.hundred_hours[rows],
         arrived_ms=columns.arrived_ms[rows],
+        texts=_texts_of(shard, rows),
     )
+
+
+def _texts_of(shard: Shard, rows: Rows) -> list[Texts | None]:
+    """By row, channels and categories of the day, if they changed."""
+    changed = np.flatnonzero(shard.columns.shares_changed[rows])
+    mine = rows[changed].astype(np.int64)
+    texts: list[Texts | None] = [None] * len(rows)
+    shares = shard.share_texts.of(mine, shard.columns.sums[mine, DAY_WINDOW, GMV])
+    for i, (channels, categories) in zip(changed.tolist(), shares, strict=True):
+        texts[i] = {redis_layout.CHANNELS_DAY: channels, redis_layout.CATEGORIES_DAY: categories}
+    return texts
+
+
+def stock_texts(shard: Shard, merchant_id: str) -> Texts:
+    """What is told of a merchant's items."""
+    low, sold_out_at = shard.stocks.texts(merchant_id, shard.clock.newest_ms)
+    return {redis_layout.LOW_STOCK: low, redis_layout.SOLD_OUT_AT: sold_out_at}
 
 
 def _people_of(shard: Shard, rows: Rows) -> F64:

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from itertools import pairwise
-from typing import Generic, NamedTuple
+from typing import Any, Generic, NamedTuple
 
 import numpy as np
 
 from operators.batches import I32, I64, U8, Progress
 from operators.bytes_kernels import U64, Interner, compiled, stable_hash
+from operators.cut_tally import CutTally
 from operators.decode import C, Decoded
 from operators.delta import Joins, ShardDelta, Suspect
+from operators.dimensions import NO_NAMES, Dimensions
+from operators.rollup_delta import RollupDelta
+from operators.sales_cuts import SalesCuts
 from operators.shards import SHARDS
 from schemas.windows import MEASURES
 
@@ -37,6 +41,7 @@ class Groups(NamedTuple):
     newest_ms: I64
     arrived_ms: I64
     counts: I64
+    of: I32  # by event: its group, ``NO_GROUP`` where it is not added up
 
     @staticmethod
     def empty(rows: int) -> Groups:
@@ -49,6 +54,7 @@ class Groups(NamedTuple):
             newest_ms=np.empty(rows, np.int64),
             arrived_ms=np.empty(rows, np.int64),
             counts=np.zeros(1, np.int64),
+            of=np.empty(rows, np.int32),
         )
 
 
@@ -168,11 +174,13 @@ def shard_of_merchant(merchant_id: str, shards: int = SHARDS) -> int:
 class Tally(ABC, Generic[C]):
     """Adds up a partition's accepted events. Scratch arrays are kept between batches.
 
-    ``merchants``: the worker's interner, whose rows the columns name.
+    ``merchants``: the worker's interner, whose rows the columns name; ``dimensions``: its other names.
     """
 
-    def __init__(self, merchants: Interner, shards: int = SHARDS) -> None:
+    def __init__(self, merchants: Interner, dimensions: Dimensions, shards: int = SHARDS) -> None:
         self._merchants = merchants
+        self._dimensions = dimensions
+        self._cuts = CutTally(self._dimensions)
         self._shards = shards
         self._shard_of = np.zeros(0, np.uint8)
         self._groups = Groups.empty(1024)
@@ -187,12 +195,27 @@ class Tally(ABC, Generic[C]):
     def _suspect(self, decoded: Decoded[C], row: int) -> Suspect:
         """The event of one row, by itself."""
 
-    def _joins(self) -> tuple[I64, U64]:
-        """Of each join that was added up, in the order of the stream: its group and its person."""
-        return np.zeros(0, np.int64), np.zeros(0, np.uint64)
+    @abstractmethod
+    def _rollups(self, decoded: Decoded[C], progress: Progress) -> RollupDelta:
+        """The sums of the rows in groups, by dimension."""
 
-    def deltas(self, decoded: Decoded[C], suspect_before_ms: int, progress: Progress) -> list[ShardDelta]:
-        """One delta a shard, in the order of shards; also empty ones, for the progress they carry.
+    def _joins(self) -> tuple[I64, U64, I64]:
+        """Of each join that was added up, in the order of the stream: its group, its person, its cut."""
+        return np.zeros(0, np.int64), np.zeros(0, np.uint64), np.zeros(0, np.int64)
+
+    def stock(self, decoded: Decoded[C]) -> list[tuple[str, Any]]:
+        """What accepted events say of items' stock, by shard key."""
+        return []
+
+    def _sales(self, decoded: Decoded[C]) -> SalesCuts:
+        """Paid orders by group, channel and category; ``row`` is the group."""
+        return SalesCuts.empty()
+
+    def deltas(
+        self, decoded: Decoded[C], suspect_before_ms: int, progress: Progress
+    ) -> tuple[list[ShardDelta], RollupDelta]:
+        """One delta a shard, in the order of shards, also empty ones, for the progress they carry; and
+        that of the roll-ups.
 
         Rows older than ``suspect_before_ms`` are not added up; their outcome becomes ``SUSPECT``.
         """
@@ -204,9 +227,27 @@ class Tally(ABC, Generic[C]):
         self._groups.counts[0] = self._seen.counts[0] = 0
         suspects = self._add_up(decoded, suspect_before_ms)
         deltas = self._split(int(self._groups.counts[0]), progress)
+        self._add_sales(self._sales(decoded), deltas)
         if suspects:
             self._add_suspects(decoded, deltas)
-        return deltas
+        return deltas, self._rollups(decoded, progress)
+
+    def _add_sales(self, sales: SalesCuts, deltas: list[ShardDelta]) -> None:
+        """Give every shard its merchants' sales by channel and category."""
+        if not len(sales):
+            return
+        groups = int(self._groups.counts[0])
+        place = np.empty(groups, np.int32)  # of a group, among its shard's rows
+        place[self._order[:groups]] = np.concatenate([np.arange(len(d), dtype=np.int32) for d in deltas])
+        bounds = np.zeros(self._shards + 1, np.int64)
+        order = np.empty(len(sales), np.int64)
+        order_by_shard(self._shard_of, self._groups.merchants[sales.row], len(sales), order, bounds)
+        for delta, (start, stop) in zip(deltas, pairwise(bounds.tolist()), strict=True):
+            if start == stop:
+                continue
+            mine = order[start:stop]
+            delta.sales = sales.pick(mine, place[sales.row[mine]])
+            delta.names = self._dimensions.names
 
     def _split(self, groups: int, progress: Progress) -> list[ShardDelta]:
         self._know_shards()
@@ -236,6 +277,7 @@ class Tally(ABC, Generic[C]):
                 newest_ms=newest[start:stop],
                 arrived_ms=arrived[start:stop],
                 joins=joins[shard] if joins else Joins.none(),
+                names=self._dimensions.names if joins and len(joins[shard].rows) else NO_NAMES,
                 person_ends=ends[start + 1 : stop + 1] - ends[start],
                 persons=persons[ends[start] : ends[stop]],
             )
@@ -253,7 +295,7 @@ class Tally(ABC, Generic[C]):
 
     def _joins_by_shard(self, order: I64, bounds: I64) -> list[Joins]:
         """The joins of every shard, their rows counted within its delta; nothing if there are none."""
-        groups, people = self._joins()
+        groups, people, cuts = self._joins()
         if not len(groups):
             return []
         place = np.empty(len(order), np.int64)
@@ -263,8 +305,8 @@ class Tally(ABC, Generic[C]):
         row -= bounds[shard]
         by_shard = np.argsort(shard, kind="stable")
         edges = np.searchsorted(shard[by_shard], np.arange(self._shards + 1)).tolist()
-        rows, people = row[by_shard].astype(np.int32), people[by_shard]
-        return [Joins(rows[start:stop], people[start:stop]) for start, stop in pairwise(edges)]
+        rows, people, cuts = row[by_shard].astype(np.int32), people[by_shard], cuts[by_shard]
+        return [Joins(rows[a:b], people[a:b], cuts[a:b]) for a, b in pairwise(edges)]
 
     def _know_shards(self) -> None:
         known = len(self._shard_of)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import operators.shard_store as shard_store
+import operators.state_files as state_files
 from operators.batches import Standing
 from operators.board import Board
 from operators.delta import ShardDelta
@@ -21,7 +21,8 @@ from operators.people_distinct import Distinct
 from operators.people_registers import SLIDING_ERROR, TOTAL_ERROR
 from operators.shard import Shard
 from operators.shard_people import people_of_all
-from operators.shard_store import RebaseTurns, ShardRef, ShardStore, merge_deltas
+from operators.shard_store import ShardRef, ShardStore, merge_deltas
+from operators.state_files import RebaseTurns
 from operators.tally import shard_of_merchant
 from schemas.windows import DAY_MS, HOUR_MS, MINUTE_MS, SLIDING
 from tests.operators.night import (
@@ -232,7 +233,9 @@ def test_the_total_counts_a_person_of_many_merchants_once() -> None:
 def deltas_of(seed: int, batches: int, shard: int) -> list[ShardDelta]:
     room = WarRoom(rules(1, 1))
     sent: list[ShardDelta] = []
-    room.deliver = lambda inputs: sent.extend(d for _, d in inputs if d.shard == shard)  # type: ignore[method-assign]
+    room.deliver = lambda output: sent.extend(  # type: ignore[method-assign]
+        d for _, d in output.to_shards if d.shard == shard
+    )
     rng = random.Random(seed)
     for topic, events in stream(seed, batches, 240_000):
         play(room, [(topic, events)])
@@ -284,7 +287,7 @@ def test_merged_deltas_bring_the_same_people(seed: int) -> None:
 def test_a_killed_shard_remembers_the_people_of_the_committed_snapshot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, rebase: bool
 ) -> None:
-    monkeypatch.setattr(shard_store, "SMALLEST_JOURNAL_BYTES", 500 if rebase else 1 << 40)
+    monkeypatch.setattr(state_files, "SMALLEST_JOURNAL_BYTES", 500 if rebase else 1 << 40)
     number = shard_of_merchant("m1")
     deltas = deltas_of(seed, 150, number)
     straight = Shard(number, rules(1, 1))
