@@ -3,8 +3,8 @@
 A merchant begins with a table of whom it saw last when: exact. When more than ``EXACT_PEOPLE`` have to be
 remembered it becomes *large*: ``day`` and ``sale`` go to registers of 3 KiB each, and its table keeps the
 last hour alone. When even an hour brings more, people of rank 1 leave the table for a plane of stamps
-(6 KiB), then those of rank 2, and so on: the table always holds the people of higher ranks than its planes,
-so nothing is lost and the estimate is that of sliding registers, whatever was converted when. The answer is
+(3 KiB), then those of rank 2, and so on: the table always holds the people of higher ranks than its planes,
+so nothing is lost and the estimate is that of planes of all ranks, whatever was converted when. The answer is
 a function of the events alone, not of their order, up to the question whether it is still exact.
 
 Nothing here runs Python for each person.
@@ -13,49 +13,33 @@ Nothing here runs Python for each person.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from operators.batches import F64, I32, I64, U8
-from operators.bytes_kernels import U64, compiled, grown
-from operators.people_registers import (
-    REGISTERS,
-    U16,
-    VALUES,
-    count_values,
-    estimated,
-    raise_from_entries,
-    raise_from_plane,
-    register_of,
+from operators.bytes_kernels import U64, grown
+from operators.people_large import (
+    SALE_REGISTERS,
+    Large,
+    all_old,
+    clear_registers,
+    count_people,
+    see_people,
+    shift_stamps,
+    shrink,
+    to_plane,
+    to_registers,
 )
+from operators.people_registers import PLANE_REGISTERS, REGISTERS, VALUES
 from operators.people_span import NEVER, Era, Span
-from operators.people_tables import (
-    DONE,
-    FULL,
-    LISTED,
-    MOST_RANK,
-    MOST_TIME,
-    NO_ROOM,
-    TIME_BITS,
-    PersonTables,
-    Tables,
-    find,
-    gather,
-    kind_for,
-    make_room,
-    place,
-    rank_of,
-    thin,
-)
+from operators.people_tables import DONE, FULL, MOST_RANK, MOST_TIME, PersonTables, gather, thin
 from schemas.windows import DISTINCT_WINDOWS
 
 MOST_ENTRIES: Final = 2048
 EXACT_PEOPLE: Final = MOST_ENTRIES * 3 // 4
 """A merchant with at most this many people to remember is counted exactly."""
-_DAY, _SALE = 0, 1
-_STAMPS_MOST: Final = (1 << 16) - 1
 
 
 @dataclass(slots=True)
@@ -68,212 +52,6 @@ class PeopleBudget:
     def fits(self, more_bytes: int) -> bool:
         """Whether ``more_bytes`` are left."""
         return self.used_bytes + more_bytes <= self.limit_bytes
-
-
-class Large(NamedTuple):
-    """What large merchants have beside their table. ``L`` of them; some numbers are free."""
-
-    number: I32  # by row: its number here, -1 = not large
-    registers: U8  # L x (day, sale) x REGISTERS
-    histogram: I32  # L x (day, sale) x VALUES
-    day: I64  # L: the day of the day's registers, by its first bucket
-    planes: I32  # L x (MOST_RANK + 1): where the plane of each rank is, -1 = none
-    stamps: U16  # planes x REGISTERS: when last seen, since the short base; 0 = never
-
-
-@compiled
-def _register(large: Large, number: int, which: int, token: np.uint64) -> None:
-    at = register_of(token)
-    rank = rank_of(token)
-    before = large.registers[number, which, at]
-    if rank > before:
-        large.registers[number, which, at] = rank
-        large.histogram[number, which, before] -= 1
-        large.histogram[number, which, rank] += 1
-
-
-@compiled
-def _clear(large: Large, number: int, which: int) -> None:
-    large.registers[number, which, :] = 0
-    large.histogram[number, which, :] = 0
-    large.histogram[number, which, 0] = REGISTERS
-
-
-@compiled
-def _note_windows(large: Large, number: int, token: np.uint64, time: int, day: int, sale: int) -> None:
-    """Take a person into the registers of the day and the sale."""
-    if large.day[number] != day:
-        _clear(large, number, _DAY)
-        large.day[number] = day
-    if time >= day:
-        _register(large, number, _DAY, token)
-    if time >= sale:
-        _register(large, number, _SALE, token)
-
-
-@compiled
-def see_people(
-    t: Tables,
-    large: Large,
-    rows: I32,
-    persons: U64,
-    times: I64,
-    zone: U8,
-    day: I64,
-    sale: int,
-    kept_all: I64,
-    kept_hour: int,
-    short_offset: int,
-    may_grow: bool,
-    begin: int,
-) -> tuple[int, int]:
-    """Note persons (tokens above ``TIME_BITS`` other bits) from number ``begin`` on; (next one, status).
-
-    ``times`` and all bounds count from the same base; ``day`` and ``kept_all`` by zone.
-    """
-    for i in range(begin, len(rows)):
-        row = rows[i]
-        token = persons[i] >> np.uint64(TIME_BITS)
-        time = times[i]
-        here = zone[row]
-        number = large.number[row]
-        if number >= 0:
-            _note_windows(large, number, token, time, day[here], sale)
-            keep = kept_hour
-        else:
-            keep = kept_all[here]
-        if time < keep:
-            continue
-        rank = rank_of(token)
-        if rank <= t.level[row]:
-            if number >= 0 and large.planes[number, rank] >= 0:
-                stamp = time - short_offset
-                plane = large.planes[number, rank]
-                at = register_of(token)
-                if stamp > large.stamps[plane, at]:
-                    large.stamps[plane, at] = stamp
-            continue
-        slot = find(t, row, token)
-        if slot == -1:
-            status = make_room(t, row, keep)
-            if status == NO_ROOM and not may_grow and t.kind[row]:
-                thin(t, row, keep)
-                t.counts[1] += 1
-                status = DONE
-            if status != DONE:
-                return i, status
-            if rank <= t.level[row]:
-                continue
-            slot = find(t, row, token)
-        word = token << np.uint64(TIME_BITS) | np.uint64(time)
-        if slot >= 0:
-            # The token is the same, so the later time makes the greater word.
-            t.arena[slot] = max(t.arena[slot], word)
-        else:
-            t.arena[-2 - slot] = word
-            t.used[row] += 1
-    return len(rows), DONE
-
-
-@compiled
-def _to_registers(t: Tables, large: Large, row: int, day: int, sale: int) -> None:
-    number = large.number[row]
-    count = gather(t, row, 0, t.level[row])
-    for j in range(count):
-        word = t.scratch[2 * j]
-        time = int(word & np.uint64(MOST_TIME))
-        _note_windows(large, number, word >> np.uint64(TIME_BITS), time, day, sale)
-
-
-@compiled
-def _to_plane(t: Tables, row: int, keep: int, stamps: U16, short_offset: int) -> None:
-    """Raise the row's level by one and bring its people of that rank into a plane of zeros."""
-    level = t.level[row] + 1
-    count = gather(t, row, keep, t.level[row])
-    for j in range(count):
-        word = t.scratch[2 * j]
-        token = word >> np.uint64(TIME_BITS)
-        if rank_of(token) == level:
-            at = register_of(token)
-            stamps[at] = max(stamps[at], np.int64(word & np.uint64(MOST_TIME)) - short_offset)
-    t.level[row] = level
-    count = gather(t, row, keep, level)
-    place(t, row, count, t.kind[row])
-
-
-@compiled
-def _shrink(t: Tables, row: int, keep: int) -> None:
-    """Forget what is older than ``keep``; the block stays as large as it is, or becomes smaller."""
-    count = gather(t, row, keep, t.level[row])
-    if not place(t, row, count, min(kind_for(t, count + 1), int(t.kind[row]))):
-        place(t, row, count, t.kind[row])
-
-
-@compiled
-def count_people(
-    t: Tables,
-    large: Large,
-    rows: I64,
-    zone: U8,
-    sliding: I64,
-    day: I64,
-    sale: int,
-    short_offset: int,
-    counts: F64,
-) -> None:
-    """Distinct people of some rows in 5m, 1h, day, sale: ``counts`` is n x 4."""
-    registers = np.zeros(REGISTERS, np.uint8)
-    histogram = np.zeros(VALUES, np.int32)
-    for i in range(len(rows)):
-        row = rows[i]
-        kind = t.kind[row]
-        number = large.number[row]
-        start = np.int64(t.at[row])
-        stop = start + t.caps[kind]
-        if t.caps[kind] <= LISTED:
-            stop = start + t.used[row]
-        entries = t.arena[start:stop]
-        today = day[zone[row]]
-        a = b = c = d = 0
-        for word in entries:
-            if word:
-                time = np.int64(word & np.uint64(MOST_TIME))
-                a += int(time >= sliding[0])
-                b += int(time >= sliding[1])
-                c += int(time >= today)
-                d += int(time >= sale)
-        level = t.level[row]
-        scale = float(1 << level)
-        counts[i, 0] = a * scale
-        counts[i, 1] = b * scale
-        counts[i, 2] = c * scale
-        counts[i, 3] = d * scale
-        if number < 0:
-            continue
-        if level and large.planes[number, level] >= 0:
-            for w in range(2):
-                registers[:] = 0
-                for rank in range(1, level + 1):
-                    least = min(max(sliding[w] - short_offset, 1), _STAMPS_MOST)
-                    raise_from_plane(large.stamps[large.planes[number, rank]], least, rank, registers)
-                raise_from_entries(entries, sliding[w], registers)
-                count_values(registers, histogram)
-                counts[i, w] = estimated(histogram)
-        counts[i, 2] = estimated(large.histogram[number, _DAY]) if large.day[number] == today else 0.0
-        counts[i, 3] = estimated(large.histogram[number, _SALE])
-
-
-@compiled
-def _all_old(stamps: U16, least: int) -> bool:
-    return bool(stamps.max() < least)
-
-
-@compiled
-def shift_stamps(stamps: U16, by: int) -> None:
-    """Count stamps from a base ``by`` later; what would be before it is forgotten."""
-    flat = stamps.reshape(-1)
-    for i in range(len(flat)):
-        flat[i] = np.uint16(max(int(flat[i]) - by, 0))
 
 
 class Distinct:
@@ -290,7 +68,7 @@ class Distinct:
             histogram=np.zeros((0, 2, VALUES), np.int32),
             day=np.zeros(0, np.int64),
             planes=np.zeros((0, MOST_RANK + 1), np.int32),
-            stamps=np.zeros((0, REGISTERS), np.uint16),
+            stamps=np.zeros((0, PLANE_REGISTERS), np.uint16),
         )
         self._free_numbers: list[int] = []
         self._free_planes: list[int] = []
@@ -335,18 +113,18 @@ class Distinct:
                 t.counts[1] += 1
                 return
             self._make_large(row)
-            _to_registers(t, self.large, row, bounds.day[zone], bounds.sale)
-            _shrink(t, row, bounds.kept_hour)
+            to_registers(t, self.large, row, bounds.day[zone], bounds.sale)
+            shrink(t, row, bounds.kept_hour)
             return
         level = int(t.level[row])
         missing = level > 0 and self.large.planes[number, level] < 0
-        if level == MOST_RANK - 1 or missing or not self._budget.fits(2 * REGISTERS):
+        if level == MOST_RANK - 1 or missing or not self._budget.fits(2 * PLANE_REGISTERS):
             thin(t, row, bounds.kept_hour)
             t.counts[1] += 1
             return
         plane = self._new_plane()
         self.large.planes[number, level + 1] = plane
-        _to_plane(t, row, bounds.kept_hour, self.large.stamps[plane], era.short_offset)
+        to_plane(t, row, bounds.kept_hour, self.large.stamps[plane], era.short_offset)
 
     def _make_large(self, row: int) -> None:
         large = self.large
@@ -365,10 +143,10 @@ class Distinct:
         large.planes[number] = -1
         large.day[number] = -1
         for which in range(self._registers):
-            _clear(large, number, which)
+            clear_registers(large, number, which)
         if self._registers == 1:
-            large.histogram[number, _SALE] = 0
-            large.histogram[number, _SALE, 0] = REGISTERS
+            large.histogram[number, SALE_REGISTERS] = 0
+            large.histogram[number, SALE_REGISTERS, 0] = REGISTERS
 
     def _new_plane(self) -> int:
         if not self._free_planes:
@@ -427,7 +205,7 @@ class Distinct:
         level = int(t.level[row])
         planes = [int(p) for p in large.planes[number] if p >= 0]
         least = bounds.kept_hour - era.short_offset
-        if level and all(_all_old(large.stamps[p], least) for p in planes):
+        if level and all(all_old(large.stamps[p], least) for p in planes):
             thinned = len(planes) < level
             if thinned and gather(t, row, bounds.kept_hour, level):
                 return

@@ -62,7 +62,7 @@ def note_orders(
     t: Tables,
     says: U8,
     known: U64,
-    known_at: I64,
+    known_at: I32,
     known_count: I32,
     rows: I32,
     persons: U64,
@@ -160,7 +160,7 @@ class Loyalty:
         self.tables = PersonTables(most_buyers, double=True)
         self._says: U8 = np.zeros(64, np.uint8)
         self._known: U64 = np.zeros(0, np.uint64)
-        self._known_at: I64 = np.zeros(64, np.int64)
+        self._known_at: I32 = np.zeros(64, np.int32)
         self._known_count: I32 = np.full(64, -1, np.int32)  # -1: the baseline has no list
         self._told_bytes = 0
         self._tell()
@@ -211,7 +211,7 @@ class Loyalty:
         self._known_at[rows] = np.cumsum(self._known_count[rows]) - self._known_count[rows]
         self._known = np.concatenate(parts) if parts else np.zeros(0, np.uint64)
 
-    def _lists(self, rows: I64) -> tuple[I64, I32]:
+    def _lists(self, rows: I64) -> tuple[I32, I32]:
         return self._known_at[rows], self._known_count[rows]
 
     def shares(self, rows: I64, zone: U8, span: Span, era: Era) -> tuple[I64, npt.NDArray[np.bool_]]:

@@ -11,11 +11,12 @@ n**2 / 2**41, 1 in 900,000 with 1,536 people.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from operators.batches import I32, I64, U8
+from operators.batches import I16, I32, I64, U8
 from operators.bytes_kernels import U64, compiled, grown, inlined, trailing_zeros
 
 TOKEN_BITS: Final = 40
@@ -34,10 +35,12 @@ SAYS: Final = 4
 LISTED: Final = 32
 """Entries up to which a table is a list."""
 _STEPS: Final = (
-    0, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048,
+    0, 1, 2, 4, 6, 8, 10, 12, 14, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048,
     3072, 4096, 6144, 8192,
 )  # fmt: skip
 _FIRST_ARENA: Final = 512
+
+_ROW: Final = np.dtype([("at", np.int32), ("used", np.int16), ("kind", np.uint8), ("level", np.uint8)])
 
 DONE, NO_ROOM, FULL = 0, 1, 2
 """What an addition came to: all is in; the arena has to grow; a table of the largest size is full."""
@@ -71,10 +74,11 @@ class Tables(NamedTuple):
 
     arena: U64
     more: U64  # second word of every entry; empty if there is none
-    at: I32  # by row: where its block begins
-    kind: U8  # by row: size of its block, 0 = none yet
-    used: I32  # by row: entries
-    level: U8  # by row: only tokens with a greater rank are in the table
+    # By row, columns of one array: a merchant's four stand side by side in memory, in eight bytes.
+    at: I32  # where its block begins
+    used: I16  # entries
+    kind: U8  # size of its block, 0 = none yet
+    level: U8  # only tokens with a greater rank are in the table
     free: I64  # by kind: first free block + 1; a free block begins with the next one + 1
     counts: I64  # [entries of the arena that were ever given out, rows thinned for want of memory]
     caps: I64  # by kind: entries of a block
@@ -256,13 +260,14 @@ class PersonTables:
         self.t = self._empty(caps, limits, 64, _FIRST_ARENA)
 
     def _empty(self, caps: I64, limits: I64, rows: int, entries: int) -> Tables:
+        self._rows = np.zeros(rows, _ROW)
         return Tables(
             arena=np.zeros(entries, np.uint64),
             more=np.zeros(entries if self._double else 0, np.uint64),
-            at=np.zeros(rows, np.int32),
-            kind=np.zeros(rows, np.uint8),
-            used=np.zeros(rows, np.int32),
-            level=np.zeros(rows, np.uint8),
+            at=self._rows["at"],
+            used=self._rows["used"],
+            kind=self._rows["kind"],
+            level=self._rows["level"],
             free=np.zeros(len(caps), np.int64),
             counts=np.zeros(2, np.int64),
             caps=caps,
@@ -280,16 +285,18 @@ class PersonTables:
         t = self.t
         have = len(t.kind)
         if rows > have:
-            size = max(rows, have + have // 2)
-            columns = {name: grown(getattr(t, name), size) for name in ("at", "kind", "used", "level")}
-            self.t = t._replace(**columns)
+            self._take_rows(grown(self._rows, max(rows, have + have // 2)), t)
+
+    def _take_rows(self, rows: npt.NDArray[np.void], t: Tables) -> None:
+        self._rows = rows
+        self.t = t._replace(at=rows["at"], used=rows["used"], kind=rows["kind"], level=rows["level"])
 
     def more_bytes(self) -> int:
         """Bytes by which ``grow`` would grow the arena."""
         return self._growth() * (16 if self._double else 8)
 
     def _growth(self) -> int:
-        return max(int(self.t.caps[-1]), len(self.t.arena) // 4)
+        return max(1024, len(self.t.arena) // 4)
 
     def grow(self, entries: int | None = None) -> None:
         """A larger arena."""
@@ -304,7 +311,8 @@ class PersonTables:
         rows = len(old.kind)
         size = int(sum(int(old.caps[k]) * int(n) for k, n in enumerate(np.bincount(old.kind))))
         new = self._empty(old.caps, old.limits, rows, max(size, _FIRST_ARENA))
-        new = new._replace(level=old.level, scratch=old.scratch)
+        new = new._replace(scratch=old.scratch)
+        new.level[:] = old.level
         _sweep(new, old, keep, rows)
         new.counts[1] = old.counts[1]
         used = max(int(new.counts[0]) * 9 // 8, _FIRST_ARENA)
@@ -319,3 +327,21 @@ class PersonTables:
     def nbytes(self) -> int:
         """Bytes held."""
         return sum(a.nbytes for a in self.t)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is in use, without what is room."""
+        t = self.t
+        used = int(t.counts[0])
+        no_rows = self._rows[:0]
+        held = t._replace(
+            arena=t.arena[:used], more=t.more[:used], scratch=t.scratch[:0],
+            at=no_rows["at"], used=no_rows["used"], kind=no_rows["kind"], level=no_rows["level"],
+        )  # fmt: skip
+        return {"double": self._double, "rows": self._rows, "t": held}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._double = state["double"]
+        t = state["t"]
+        self._take_rows(state["rows"], t._replace(scratch=np.zeros(2 * int(t.caps[-1]), np.uint64)))
+        if not len(t.arena):
+            self.grow(_FIRST_ARENA)
