@@ -1,7 +1,7 @@
 """The bare loop: consume, decode the fields in use, group by merchant. Nothing else; what others are held to.
 
 Run as a process: ``python -m benchmarks.bare_loop BROKERS TOPIC[,TOPIC] PARTITION[,PARTITION…]`` prints one
-JSON line when every partition has been read to its end. A topic whose name begins with ``clicks`` holds clicks.
+JSON line when every partition has been read to its end. A topic of clicks has a name that begins so.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Merchant rows as Redis commands: bytes built in one compiled pass over the columns.
 
-Measured with 49 fields a merchant: redis-py's pipeline takes about 50 µs a merchant, this 3.0 to 3.6.
+Measured with 49 fields a merchant: redis-py's pipeline takes about 50 µs a merchant, this 3.0 to 3.6; with 86
+fields 4.2.
 """
 
 from __future__ import annotations
