@@ -208,7 +208,8 @@ class ShardSummary:
     joins_bytes: int = 0
     repeated_joins: int = 0
     forgotten_joins: int = 0
-    registers: U8 | None = None  # (visitors, buyers) x DISTINCT_WINDOWS x registers, over all merchants
+    bitmaps: npt.NDArray[np.uint32] | None = None
+    """(visitors, buyers) x DISTINCT_WINDOWS x registers, over all merchants: bit k, rank k was seen."""
     people_bytes: int = 0
     thinned: int = 0  # how often people were halved to a sample for want of memory
 

@@ -109,9 +109,9 @@ class Board:
     def _people(self, heard: list[ShardSummary]) -> F64:
         """Distinct visitors and buyers of everything; who came back is told by merchant only."""
         people = np.full((len(DISTINCT), len(DISTINCT_WINDOWS)), np.nan)
-        registers = [s.registers for s in heard if s.registers is not None]
-        if registers:
-            people[: len(registers[0])] = people_of_all(registers)
+        bitmaps = [s.bitmaps for s in heard if s.bitmaps is not None]
+        if bitmaps:
+            people[: len(bitmaps[0])] = people_of_all(bitmaps)
         return people
 
     def _complete_minutes(self, watermark_ms: int) -> list[SeriesPoint]:

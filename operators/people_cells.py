@@ -1,8 +1,8 @@
 """What a lane tells of people by value of a dimension: cells of registers, only those that are news.
 
 A *cell* says: in this register of this value a person of this rank was seen in this bucket
-(``people_registers``). What a greater rank of the same bucket outweighs is not told, so few cells cross.
-Cells may come twice and in any order.
+(``people_registers``). What was told of a bucket already is not told again, so few cells cross. Cells may
+come twice and in any order.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from operators.batches import I16, I32, I64, U8
 from operators.bytes_kernels import U64, compiled
 from operators.cuts import key_in
-from operators.people_registers import REGISTERS, register_of
+from operators.people_registers import PLANE_REGISTERS, U32, register_of
 from operators.people_tables import rank_of, token_of
 from schemas.rollups import DIMENSIONS
 
@@ -39,11 +39,11 @@ class People(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What a lane told last, by value: registers of two buckets."""
+    """What a lane told last, by value: bitmaps of two buckets."""
 
     keys: I64  # power of two slots, value key + 1
     rows: I32
-    registers: U8  # VALUES_FILTERED x 2 x REGISTERS
+    bitmaps: U32  # VALUES_FILTERED x 2 x PLANE_REGISTERS, a bit a rank
     buckets: I64  # VALUES_FILTERED x 2
     counts: I64
 
@@ -53,7 +53,7 @@ class Told(NamedTuple):
         return Told(
             np.zeros(4 * VALUES_FILTERED, np.int64),
             np.zeros(4 * VALUES_FILTERED, np.int32),
-            np.zeros((VALUES_FILTERED, _SLOTS, REGISTERS), np.uint8),
+            np.zeros((VALUES_FILTERED, _SLOTS, PLANE_REGISTERS), np.uint32),
             np.full((VALUES_FILTERED, _SLOTS), -1, np.int64),
             np.zeros(1, np.int64),
         )
@@ -79,7 +79,7 @@ def _row_of(told: Told, key: int) -> int:
 
 @compiled
 def _is_news(told: Told, row: int, bucket: int, register: int, rank: int) -> bool:
-    """Whether the rank is the greatest of its register, value and bucket so far."""
+    """Whether the rank of a register was not told yet of its value and bucket."""
     if row < 0:
         return True
     slot = bucket & 1
@@ -88,17 +88,18 @@ def _is_news(told: Told, row: int, bucket: int, register: int, rank: int) -> boo
         return True
     if held < bucket:
         told.buckets[row, slot] = bucket
-        told.registers[row, slot] = 0
-    if told.registers[row, slot, register] >= rank:
+        told.bitmaps[row, slot] = 0
+    bit = np.uint32(1) << np.uint32(rank)
+    if told.bitmaps[row, slot, register] & bit:
         return False
-    told.registers[row, slot, register] = rank
+    told.bitmaps[row, slot, register] |= bit
     return True
 
 
 @compiled
 def cell_of(token: np.uint64) -> int:
     """Rank and register of a token."""
-    return (rank_of(token) << 16) | register_of(token)
+    return (rank_of(token) << 16) | register_of(token, PLANE_REGISTERS)
 
 
 @compiled
@@ -126,7 +127,7 @@ def find_people(
             continue
         bucket = group_bucket[group]
         token = token_of(person[i])
-        rank, register = rank_of(token), register_of(token)
+        rank, register = rank_of(token), register_of(token, PLANE_REGISTERS)
         for dimension in range(4):
             key = key_in(dimension, channel[i], category[i], tier[i] + 2)
             if _is_news(told, _row_of(told, key), bucket, register, rank):

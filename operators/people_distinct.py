@@ -3,8 +3,8 @@
 A merchant begins with a table of whom it saw last when: exact. When more than ``EXACT_PEOPLE`` have to be
 remembered it becomes *large*: ``day`` and ``sale`` go to registers of 3 KiB each, and its table keeps the
 last hour alone. When even an hour brings more, people of rank 1 leave the table for a plane of stamps
-(6 KiB), then those of rank 2, and so on: the table always holds the people of higher ranks than its planes,
-so nothing is lost and the estimate is that of sliding registers, whatever was converted when. The answer is
+(3 KiB), then those of rank 2, and so on: the table always holds the people of higher ranks than its planes,
+so nothing is lost and the estimate is that of planes of all ranks, whatever was converted when. The answer is
 a function of the events alone, not of their order, up to the question whether it is still exact.
 
 Nothing here runs Python for each person.
@@ -21,14 +21,16 @@ import numpy.typing as npt
 from operators.batches import F64, I32, I64, U8
 from operators.bytes_kernels import U64, compiled, grown
 from operators.people_registers import (
+    PLANE_REGISTERS,
     REGISTERS,
     U16,
     VALUES,
-    count_values,
     estimated,
-    raise_from_entries,
-    raise_from_plane,
+    likeliest,
     register_of,
+    seen_in_entries,
+    seen_in_plane,
+    with_rank,
 )
 from operators.people_span import NEVER, Era, Span
 from operators.people_tables import (
@@ -78,18 +80,18 @@ class Large(NamedTuple):
     histogram: I32  # L x (day, sale) x VALUES
     day: I64  # L: the day of the day's registers, by its first bucket
     planes: I32  # L x (MOST_RANK + 1): where the plane of each rank is, -1 = none
-    stamps: U16  # planes x REGISTERS: when last seen, since the short base; 0 = never
+    stamps: U16  # planes x PLANE_REGISTERS: when last seen, since the short base; 0 = never
 
 
 @compiled
 def _register(large: Large, number: int, which: int, token: np.uint64) -> None:
-    at = register_of(token)
-    rank = rank_of(token)
+    at = register_of(token, REGISTERS)
     before = large.registers[number, which, at]
-    if rank > before:
-        large.registers[number, which, at] = rank
+    after = with_rank(before, rank_of(token))
+    if after != before:
+        large.registers[number, which, at] = after
         large.histogram[number, which, before] -= 1
-        large.histogram[number, which, rank] += 1
+        large.histogram[number, which, after] += 1
 
 
 @compiled
@@ -149,7 +151,7 @@ def see_people(
             if number >= 0 and large.planes[number, rank] >= 0:
                 stamp = time - short_offset
                 plane = large.planes[number, rank]
-                at = register_of(token)
+                at = register_of(token, PLANE_REGISTERS)
                 if stamp > large.stamps[plane, at]:
                     large.stamps[plane, at] = stamp
             continue
@@ -194,7 +196,7 @@ def _to_plane(t: Tables, row: int, keep: int, stamps: U16, short_offset: int) ->
         word = t.scratch[2 * j]
         token = word >> np.uint64(TIME_BITS)
         if rank_of(token) == level:
-            at = register_of(token)
+            at = register_of(token, PLANE_REGISTERS)
             stamps[at] = max(stamps[at], np.int64(word & np.uint64(MOST_TIME)) - short_offset)
     t.level[row] = level
     count = gather(t, row, keep, level)
@@ -222,8 +224,8 @@ def count_people(
     counts: F64,
 ) -> None:
     """Distinct people of some rows in 5m, 1h, day, sale: ``counts`` is n x 4."""
-    registers = np.zeros(REGISTERS, np.uint8)
-    histogram = np.zeros(VALUES, np.int32)
+    bitmaps = np.zeros(PLANE_REGISTERS, np.uint32)
+    seen = np.zeros(MOST_RANK + 1, np.int64)
     for i in range(len(rows)):
         row = rows[i]
         kind = t.kind[row]
@@ -252,13 +254,12 @@ def count_people(
             continue
         if level and large.planes[number, level] >= 0:
             for w in range(2):
-                registers[:] = 0
+                seen[:] = 0
+                least = min(max(sliding[w] - short_offset, 1), _STAMPS_MOST)
                 for rank in range(1, level + 1):
-                    least = min(max(sliding[w] - short_offset, 1), _STAMPS_MOST)
-                    raise_from_plane(large.stamps[large.planes[number, rank]], least, rank, registers)
-                raise_from_entries(entries, sliding[w], registers)
-                count_values(registers, histogram)
-                counts[i, w] = estimated(histogram)
+                    seen[rank] = seen_in_plane(large.stamps[large.planes[number, rank]], least)
+                seen_in_entries(entries, sliding[w], bitmaps, seen)
+                counts[i, w] = likeliest(seen, PLANE_REGISTERS - seen, PLANE_REGISTERS)
         counts[i, 2] = estimated(large.histogram[number, _DAY]) if large.day[number] == today else 0.0
         counts[i, 3] = estimated(large.histogram[number, _SALE])
 
@@ -290,7 +291,7 @@ class Distinct:
             histogram=np.zeros((0, 2, VALUES), np.int32),
             day=np.zeros(0, np.int64),
             planes=np.zeros((0, MOST_RANK + 1), np.int32),
-            stamps=np.zeros((0, REGISTERS), np.uint16),
+            stamps=np.zeros((0, PLANE_REGISTERS), np.uint16),
         )
         self._free_numbers: list[int] = []
         self._free_planes: list[int] = []
@@ -340,7 +341,7 @@ class Distinct:
             return
         level = int(t.level[row])
         missing = level > 0 and self.large.planes[number, level] < 0
-        if level == MOST_RANK - 1 or missing or not self._budget.fits(2 * REGISTERS):
+        if level == MOST_RANK - 1 or missing or not self._budget.fits(2 * PLANE_REGISTERS):
             thin(t, row, bounds.kept_hour)
             t.counts[1] += 1
             return

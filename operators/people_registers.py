@@ -1,14 +1,18 @@
-"""HyperLogLog registers: how many distinct people, within 1.04 / sqrt(REGISTERS) = 1.88 % standard error.
+"""Sketches of distinct people: which ranks were seen in each register, and how many people that means.
 
-Flajolet, Fusy, Gandouet and Meunier, "HyperLogLog: the analysis of a near-optimal cardinality estimation
-algorithm" (2007), read with the improved raw estimator of Ertl, "New cardinality estimation algorithms for
-HyperLogLog sketches" (2017), algorithm 6: right from 0 up, for any number of registers, without tables of
-corrections.
+A token falls into one register and has a rank (``people_tables.rank_of``): rank k with probability 2**-k.
+What is known of a register are ranks that were seen and ranks that were not; the estimate is the number of
+people under which all of it together is most likely (Poisson model: rank k unseen with probability
+exp(-w * 2**-k), w people a register). Three forms, none of which depends on the order of events:
 
-Two forms. A window that only grows keeps a register's greatest rank: one byte, so 3 KiB. A window that
-slides keeps, for each rank, when it was last seen (a *plane* of stamps); the register's value in any stretch
-up to now is the greatest rank seen in it, exactly what plain registers of that stretch would hold. Neither
-depends on the order of events.
+- A window that only grows keeps one byte a register: the greatest rank, and whether the two below it were
+  seen. That is the register of Ertl, "UltraLogLog: A Practical and More Space-Efficient Alternative to
+  HyperLogLog for Approximate Distinct Counting" (VLDB 2024): standard error 0.761 / sqrt(m), 1.37 % in 3 KiB.
+- A window that slides keeps when each rank was last seen (a *plane* of stamps a rank), so every rank's bit
+  is known in any stretch up to now: the bitmaps of Flajolet and Martin, "Probabilistic counting algorithms
+  for data base applications" (1985). Read by greatest likelihood (Lang, "Back to the future: an even more
+  nearly optimal cardinality estimation algorithm", 2017) their standard error is 0.649 / sqrt(m), 1.66 %.
+- The total of all merchants has more registers: 1.01 %.
 """
 
 from __future__ import annotations
@@ -20,121 +24,174 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.batches import I32, I64, U8
-from operators.bytes_kernels import U64, compiled
+from operators.bytes_kernels import U64, compiled, inlined
 from operators.people_tables import MOST_RANK, TIME_BITS, rank_of
 
 REGISTERS: Final = 3072
-"""One byte each: 3 KiB."""
-STANDARD_ERROR: Final = 1.04 / math.sqrt(REGISTERS)
-VALUES: Final = MOST_RANK + 1
-"""Values that a register takes: 0 (nobody) to ``MOST_RANK``."""
-
+"""Of a window that grows, one byte each."""
+PLANE_REGISTERS: Final = 1536
+"""Of a window that slides, two bytes each and rank."""
+TOTAL_REGISTERS: Final = 4096
+STANDARD_ERROR: Final = 0.7608 / math.sqrt(REGISTERS)
+SLIDING_ERROR: Final = 0.6495 / math.sqrt(PLANE_REGISTERS)
+TOTAL_ERROR: Final = 0.6495 / math.sqrt(TOTAL_REGISTERS)
+VALUES: Final = 4 * (MOST_RANK + 1)
+"""Values of a byte: the greatest rank, then a bit for the rank below it and one for that below that."""
 MOST_STAMP: Final = (1 << 32) - 2
 
 U16 = npt.NDArray[np.uint16]
 U32 = npt.NDArray[np.uint32]
 
 
-@compiled
-def register_of(token: np.uint64) -> int:
+@inlined
+def register_of(token: np.uint64, registers: int) -> int:
     """The register of a token, by its upper 32 bits; ``rank_of`` takes the lower 28."""
-    return int(((token >> np.uint64(8)) * np.uint64(REGISTERS)) >> np.uint64(32))
+    return int(((token >> np.uint64(8)) * np.uint64(registers)) >> np.uint64(32))
 
 
 @compiled
-def _sigma(x: float) -> float:
-    if x == 1.0:
-        return math.inf
-    y, z, before = 1.0, x, -1.0
-    while z != before:
-        x *= x
-        before = z
-        z += x * y
-        y += y
-    return z
+def with_rank(value: int, rank: int) -> int:
+    """A byte register that has also seen ``rank``."""
+    held = value >> 2
+    if rank > held:
+        # What was the greatest rank, and the bit below it, move down.
+        seen = (value & 3) | (4 if held else 0)
+        return (rank << 2) | ((seen >> (rank - held)) & 3 if rank - held < 3 else 0)
+    if rank == held - 1:
+        return value | 2
+    if rank == held - 2:
+        return value | 1
+    return value
 
 
 @compiled
-def _tau(x: float) -> float:
-    if x in (0.0, 1.0):
+def likeliest(seen: I64, unseen: I64, registers: int) -> float:
+    """How many people are most likely, if ``seen[k]`` registers saw rank k and ``unseen[k]`` did not.
+
+    The derivative of the log-likelihood falls and is convex in the people a register, so Newton's method
+    from a point before its zero (by 1 / (exp(x) - 1) >= 1 / x - 1 / 2) approaches it from there.
+    """
+    hits = 0.0
+    weight = 0.0
+    for rank in range(1, MOST_RANK + 1):
+        share = 0.5 ** min(rank, MOST_RANK - 1)
+        hits += seen[rank]
+        weight += share * (unseen[rank] + 0.5 * seen[rank])
+    if hits == 0.0:
         return 0.0
-    y, z, before = 1.0, 1.0 - x, -1.0
-    while z != before:
-        x = math.sqrt(x)
-        before = z
-        y *= 0.5
-        z -= (1.0 - x) ** 2 * y
-    return z / 3.0
+    people = hits / weight
+    for _ in range(60):
+        value = slope = 0.0
+        for rank in range(1, MOST_RANK + 1):
+            share = 0.5 ** min(rank, MOST_RANK - 1)
+            value -= share * unseen[rank]
+            if seen[rank]:
+                x = people * share
+                grown = math.expm1(x) if x < 500.0 else math.inf
+                value += share * seen[rank] / grown
+                slope -= share * share * seen[rank] / grown * (1.0 + 1.0 / grown)
+        step = value / slope
+        people -= step
+        if abs(step) < 1e-7 * people:
+            break
+    return people * registers
 
 
 @compiled
 def estimated(histogram: I32) -> float:
-    """Distinct people from how many registers have each value (``VALUES`` entries)."""
-    m = float(REGISTERS)
-    z = m * _tau(1.0 - histogram[MOST_RANK] / m)
-    for value in range(MOST_RANK - 1, 0, -1):
-        z = 0.5 * (z + histogram[value])
-    z += m * _sigma(histogram[0] / m)
-    return float(m * m * 0.5 / math.log(2.0) / z)
+    """Distinct people from how many byte registers have each value (``VALUES`` entries)."""
+    seen = np.zeros(MOST_RANK + 1, np.int64)
+    unseen = np.zeros(MOST_RANK + 1, np.int64)
+    below = 0  # registers whose greatest rank is less than ``rank``
+    for rank in range(MOST_RANK + 1):
+        unseen[rank] += below
+        for bits in range(4):
+            count = histogram[4 * rank + bits]
+            below += count
+            if rank:
+                seen[rank] += count
+            for down in range(1, 3):
+                if rank > down:
+                    if bits >> (2 - down) & 1:
+                        seen[rank - down] += count
+                    else:
+                        unseen[rank - down] += count
+    return likeliest(seen, unseen, REGISTERS)
 
 
 @compiled
 def count_values(registers: U8, histogram: I32) -> None:
     """How many registers have each value."""
-    # Four counters side by side: equal neighbours would wait for each other.
-    parts = np.zeros((4, 32), np.int32)
-    for i in range(0, REGISTERS, 4):
-        parts[0, registers[i]] += 1
-        parts[1, registers[i + 1]] += 1
-        parts[2, registers[i + 2]] += 1
-        parts[3, registers[i + 3]] += 1
-    for value in range(VALUES):
-        histogram[value] = parts[0, value] + parts[1, value] + parts[2, value] + parts[3, value]
+    histogram[:] = 0
+    for value in registers:
+        histogram[value] += 1
 
 
 @compiled
-def raise_from_plane(stamps: U16, start: int, rank: int, registers: U8) -> None:
-    """Raise the registers in which ``rank`` was seen at ``start`` or later; ranks must come ascending."""
+def merge_registers(into: U8, other: U8) -> None:
+    """Take the people of other byte registers in: the result is that of both groups together."""
+    for i in range(len(into)):
+        held = other[i] >> 2
+        value = into[i]
+        for down in range(2, 0, -1):
+            if held > down and other[i] >> (2 - down) & 1:
+                value = with_rank(value, held - down)
+        if held:
+            value = with_rank(value, held)
+        into[i] = value
+
+
+@compiled
+def seen_in_plane(stamps: U16, start: int) -> int:
+    """How many registers have seen the plane's rank at ``start`` or later."""
     least = np.uint16(start)
-    value = np.uint8(rank)
-    for i in range(REGISTERS):
-        registers[i] = value if stamps[i] >= least else registers[i]
+    count = 0
+    for stamp in stamps:
+        count += int(stamp >= least)
+    return count
 
 
 @compiled
-def raise_from_entries(entries: U64, start: int, registers: U8) -> None:
-    """Raise the registers of the entries of a table that were seen at ``start`` or later."""
+def seen_in_entries(entries: U64, start: int, bitmaps: U32, seen: I64) -> None:
+    """Add the (register, rank) pairs of a table's entries that were seen at ``start`` or later.
+
+    ``bitmaps``: zeros, one for each register of a plane; left as zeros.
+    """
     for word in entries:
         if word != 0 and np.int64(word & np.uint64((1 << TIME_BITS) - 1)) >= start:
             token = word >> np.uint64(TIME_BITS)
-            place = register_of(token)
-            registers[place] = max(registers[place], np.uint8(rank_of(token)))
+            rank = rank_of(token)
+            at = register_of(token, PLANE_REGISTERS)
+            if not bitmaps[at] >> np.uint32(rank) & np.uint32(1):
+                bitmaps[at] |= np.uint32(1) << np.uint32(rank)
+                seen[rank] += 1
+    for word in entries:
+        bitmaps[register_of(word >> np.uint64(TIME_BITS), PLANE_REGISTERS)] = 0
 
 
 @compiled
 def stamp_people(tokens: U64, buckets: I64, stamps: U32) -> None:
-    """Note when each rank was last seen; ``stamps``: MOST_RANK x REGISTERS, finest buckets, 0 = never."""
+    """Note when ranks were last seen; ``stamps``: MOST_RANK x TOTAL_REGISTERS, finest buckets, 0 = never."""
     for i in range(len(tokens)):
         token = tokens[i]
         rank = rank_of(token) - 1
-        place = register_of(token)
-        stamps[rank, place] = max(stamps[rank, place], np.uint32(min(buckets[i], MOST_STAMP)))
+        at = register_of(token, TOTAL_REGISTERS)
+        stamps[rank, at] = max(stamps[rank, at], np.uint32(min(buckets[i], MOST_STAMP)))
 
 
 @compiled
-def registers_since(stamps: U32, start: int, registers: U8) -> None:
-    """Plain registers of the stretch from bucket ``start`` up to now."""
-    registers[:] = 0
+def bitmaps_since(stamps: U32, start: int, bitmaps: U32) -> None:
+    """Which ranks each register has seen from bucket ``start`` up to now: bit k for rank k."""
+    bitmaps[:] = 0
     least = np.uint32(start)
     for rank in range(MOST_RANK):
-        value = np.uint8(rank + 1)
-        for i in range(REGISTERS):
-            registers[i] = value if stamps[rank, i] >= least else registers[i]
+        bit = np.uint32(1) << np.uint32(rank + 1)
+        for i in range(len(bitmaps)):
+            bitmaps[i] |= bit if stamps[rank, i] >= least else np.uint32(0)
 
 
-@compiled
-def people_in(registers: U8) -> float:
-    """Distinct people in plain registers; those of several groups are merged by ``np.maximum``."""
-    histogram = np.zeros(VALUES, np.int32)
-    count_values(registers, histogram)
-    return estimated(histogram)
+def people_in(bitmaps: U32) -> float:
+    """Distinct people in bitmaps; those of several groups are merged by ``np.bitwise_or``."""
+    ranks = np.arange(MOST_RANK + 1)
+    seen = np.array([np.count_nonzero(bitmaps >> np.uint32(k) & np.uint32(1)) for k in ranks], np.int64)
+    return float(likeliest(seen, len(bitmaps) - seen, len(bitmaps)))

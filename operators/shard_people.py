@@ -8,7 +8,14 @@ from operators.batches import F64, I32, I64, U8
 from operators.bytes_kernels import U64
 from operators.people_distinct import Distinct, PeopleBudget
 from operators.people_loyalty import Loyalty, back_counts
-from operators.people_registers import MOST_STAMP, REGISTERS, U32, people_in, registers_since, stamp_people
+from operators.people_registers import (
+    MOST_STAMP,
+    TOTAL_REGISTERS,
+    U32,
+    bitmaps_since,
+    people_in,
+    stamp_people,
+)
 from operators.people_span import NEVER, Era, Span
 from operators.people_tables import BUYER, MOST_RANK, TIME_BITS
 from schemas.windows import DISTINCT, DISTINCT_WINDOWS
@@ -25,7 +32,7 @@ class ShardPeople:
         self.visitors = Distinct(self.budget, with_sale=with_sale)
         self.buyers = Distinct(self.budget, with_sale=with_sale)
         self.loyalty = Loyalty(self.budget)
-        self._stamps: U32 = np.zeros((2, MOST_RANK, REGISTERS), np.uint32)
+        self._stamps: U32 = np.zeros((2, MOST_RANK, TOTAL_REGISTERS), np.uint32)
 
     def take(self, rows: I32, persons: U64, buckets: I64, zone: U8, span: Span, era: Era) -> None:
         """Count persons (as of ``people_tables.person_of``) of rows; ``zone``: of every row of the shard."""
@@ -66,14 +73,14 @@ class ShardPeople:
         for part in (self.visitors, self.buyers, self.loyalty):
             part.sweep(zone, span, era)
 
-    def registers(self, span: Span) -> U8:
-        """All visitors and buyers of the shard: 2 x DISTINCT_WINDOWS x REGISTERS. ``day``: of zone 0."""
-        registers = np.zeros((2, len(DISTINCT_WINDOWS), REGISTERS), np.uint8)
+    def bitmaps(self, span: Span) -> U32:
+        """Visitors and buyers of the shard: 2 x DISTINCT_WINDOWS x TOTAL_REGISTERS. ``day``: of zone 0."""
+        bitmaps = np.zeros((2, len(DISTINCT_WINDOWS), TOTAL_REGISTERS), np.uint32)
         starts = (*span.sliding, int(span.day[0]), span.sale if span.sale != NEVER else MOST_STAMP + 1)
         for kind in range(2):
             for w, start in enumerate(starts):
-                registers_since(self._stamps[kind], min(max(start, 1), MOST_STAMP + 1), registers[kind, w])
-        return registers
+                bitmaps_since(self._stamps[kind], min(max(start, 1), MOST_STAMP + 1), bitmaps[kind, w])
+        return bitmaps
 
     @property
     def thinned(self) -> int:
@@ -86,8 +93,8 @@ class ShardPeople:
         return self.visitors.nbytes + self.buyers.nbytes + self.loyalty.nbytes + self._stamps.nbytes
 
 
-def people_of_all(registers: list[U8]) -> I64:
+def people_of_all(bitmaps: list[U32]) -> I64:
     """Distinct visitors and buyers over several shards: 2 x DISTINCT_WINDOWS. A person counts once."""
-    merged = np.maximum.reduce(registers)
+    merged = np.bitwise_or.reduce(bitmaps)
     counts = [[people_in(merged[kind, w]) for w in range(merged.shape[1])] for kind in range(2)]
     return np.asarray(np.rint(np.array(counts)), np.int64)

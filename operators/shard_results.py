@@ -114,7 +114,7 @@ def summary_of(shard: Shard) -> ShardSummary:
         forgotten_joins=shard.joins.forgotten,
         alerts_active=dict(Counter((a.rule, a.severity) for a in shard.milestones.active.values())),
         alerts_suppressed=shard.milestones.suppressed,
-        registers=None if shard.windows.newest_ms == NO_EVENT_MS else shard.people.registers(shard.span()[0]),
+        bitmaps=None if shard.windows.newest_ms == NO_EVENT_MS else shard.people.bitmaps(shard.span()[0]),
         people_bytes=shard.people.nbytes,
         thinned=shard.people.thinned,
     )

@@ -127,7 +127,7 @@ def _warm_people() -> None:
                 part.sweep(zone, span, Era.of(newest_ms))
         people[0].counts(np.zeros(1, np.int64), zone, span, Era.of(newest_ms))
         people[1].know(0, ["u"])
-    people_of_all([ShardPeople(1 << 20, with_sale=True).registers(span)])
+    people_of_all([ShardPeople(1 << 20, with_sale=True).bitmaps(span)])
     person_of(np.uint64(1), BUYER)
 
 

@@ -18,7 +18,7 @@ from operators.board import Board
 from operators.delta import ShardDelta
 from operators.leaders import BoardRules
 from operators.people_distinct import Distinct
-from operators.people_registers import STANDARD_ERROR
+from operators.people_registers import SLIDING_ERROR, TOTAL_ERROR
 from operators.shard import Shard
 from operators.shard_people import people_of_all
 from operators.shard_store import ShardRef, ShardStore, merge_deltas
@@ -217,7 +217,7 @@ def test_a_merchant_with_hundreds_of_thousands_of_visitors_and_joins_stays_small
     shard = room.shards[shard_of_merchant("m1")]
     assert fields["new_members:day"] > 0
     for window in ("5m", "1h", "day", "sale"):
-        assert abs(fields[f"visitors:{window}"] / people - 1) <= 3 * STANDARD_ERROR
+        assert abs(fields[f"visitors:{window}"] / people - 1) <= 3 * SLIDING_ERROR
     assert shard.people.visitors.nbytes <= 250_000
 
 
@@ -226,8 +226,8 @@ def test_the_total_counts_a_person_of_many_merchants_once() -> None:
     clicks = [click(n, f"m{n % 50}", NOON_MS, visitor_id=f"u{n % 40}") for n in range(2_000)]
     room.send_clicks(0, [encoded(e) for e in clicks])
     room.send(0, [encoded(order(n, f"m{n}", NOON_MS - 2 * HOUR_MS, member_id="u1")) for n in range(20)])
-    registers = [s.people.registers(s.span()[0]) for s in room.shards if s.windows.newest_ms > 0]
-    assert people_of_all(registers).tolist() == [[40, 40, 40, 40], [0, 0, 1, 1]]
+    bitmaps = [s.people.bitmaps(s.span()[0]) for s in room.shards if s.windows.newest_ms > 0]
+    assert people_of_all(bitmaps).tolist() == [[40, 40, 40, 40], [0, 0, 1, 1]]
 
 
 def deltas_of(seed: int, batches: int, shard: int) -> list[ShardDelta]:
@@ -279,7 +279,7 @@ def test_merged_deltas_bring_the_same_people(seed: int) -> None:
     for one in merge_deltas(segment) if segment else []:
         merged.take(one)
     assert told_by(merged) == told_by(plain)
-    assert np.array_equal(merged.people.registers(merged.span()[0]), plain.people.registers(plain.span()[0]))
+    assert np.array_equal(merged.people.bitmaps(merged.span()[0]), plain.people.bitmaps(plain.span()[0]))
 
 
 @pytest.mark.usefixtures("small_tables")
@@ -359,5 +359,5 @@ def test_the_board_by_conversion_needs_a_hundred_visitors_and_is_that_of_all_sha
         ("m49", None, 49 / 120), ("m47", None, 47 / 120), ("m46", None, 46 / 120)
     ]  # fmt: skip
     total = rows.rollups["total", "all"]
-    assert total["visitors:day"] == pytest.approx(120, rel=3 * STANDARD_ERROR)
+    assert total["visitors:day"] == pytest.approx(120, rel=3 * TOTAL_ERROR)
     assert total["conversion:day"] == total["buyers:day"] / total["visitors:day"]

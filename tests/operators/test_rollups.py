@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from operators import state_files
 from operators.category_days import OrdinaryCategories
 from operators.people_cells import People
-from operators.people_registers import STANDARD_ERROR
+from operators.people_registers import SLIDING_ERROR
 from operators.rollup_delta import RollupDelta, Value
 from operators.rollup_results import rollup_rows
 from operators.rollup_store import RollupStore
@@ -171,7 +171,7 @@ def test_the_values_of_every_dimension_sum_to_all_merchants(seed: int) -> None:
 @settings(deadline=None, max_examples=6, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32), span_ms=st.sampled_from([10 * MINUTE_MS, 2 * DAY_MS]))
 def test_people_of_roll_ups_are_those_of_the_events(seed: int, span_ms: int) -> None:
-    """Few people are counted right; 300 of 3,072 registers seldom meet, so one may be missing."""
+    """Few people are counted right; 300 of 1,536 registers seldom meet, so one may be missing."""
     orders, clicks = seeded_night(seed, 300, span_ms)
     found = people_of(run(orders, clicks, seed, 40).rollups)
     expected = people_plainly(orders + clicks)
@@ -191,7 +191,7 @@ def test_fifty_thousand_visitors_of_a_channel_are_counted_within_four_standard_e
         ]
         room.send_clicks(0, [encoded(c) for c in clicks])
     amap = people_of(room.rollups)[CHANNEL, "amap"]
-    assert amap[0] == pytest.approx([50_000] * 4, rel=4 * STANDARD_ERROR)
+    assert amap[0] == pytest.approx([50_000] * 4, rel=4 * SLIDING_ERROR)
     assert amap[1] == [0, 0, 0, 0]
     assert room.rollups.people.nbytes < 4 << 20
 
