@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from operators.batches import I16, I32, I64, U8
-from operators.bytes_kernels import U64, compiled
+from operators.bytes_kernels import U64, compiled, inlined
 from operators.cuts import key_in
 from operators.people_registers import PLANE_REGISTERS, U32, register_of
 from operators.people_tables import rank_of, token_of
@@ -59,7 +59,7 @@ class Told(NamedTuple):
         )
 
 
-@compiled
+@inlined
 def _row_of(told: Told, key: int) -> int:
     """The row of a value, a new one while there is room, else -1."""
     mask = len(told.keys) - 1
@@ -77,7 +77,7 @@ def _row_of(told: Told, key: int) -> int:
     return int(row)
 
 
-@compiled
+@inlined
 def _is_news(told: Told, row: int, bucket: int, register: int, rank: int) -> bool:
     """Whether the rank of a register was not told yet of its value and bucket."""
     if row < 0:
