@@ -4,6 +4,8 @@ orders ──┬─ decode · first copies · sums ──┐ one delta a shard a
 clicks ──┘       └── dead letters ──┐      ├── shards: windows, multiples ────┤
 baselines ── decode ────────────────┼──────┘        │         └── late ──┐   └── board ── Redis
                                     └── Kafka ──────┼────────────────────┘
+
+Beside the deltas of the shards a batch gives one of the roll-ups: sums by channel, category and city tier.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from operators.batches import I16, I32, I64, U8
-from operators.bytes_kernels import U64, InternTable, compiled, hash_bytes, intern, load_u8, load_u64
+from operators.bytes_kernels import U64, InternTable, compiled, hash_bytes, inlined, intern, load_u8, load_u64
 from operators.dimensions import UNKNOWN_TIER, NameTables, name_number
 from operators.json_scan import (
     CATEGORY,
@@ -122,7 +122,7 @@ def _source_of(data: U8, p: int, length: int) -> int:
     return OTHER_SOURCE
 
 
-@compiled
+@inlined
 def scan_click(
     data: U8,
     start: int,

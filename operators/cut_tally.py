@@ -6,11 +6,12 @@ from typing import Final
 
 import numpy as np
 
-from operators.batches import I32, I64, Progress
+from operators.batches import I32, I64, U8, Progress
 from operators.click_scan import ClickColumns
 from operators.cuts import cut_clicks, cut_orders, cut_sales, spread_cuts
 from operators.dimensions import CutNames, Dimensions, tier_text
-from operators.order_scan import OrderColumns
+from operators.order_scan import PAID, OrderColumns
+from operators.people_cells import People, PeopleFilter
 from operators.rollup_delta import RollupDelta, Value
 from operators.sales_cuts import SalesCuts
 from schemas.rollups import CATEGORY, CHANNEL, CITY_TIER, DIMENSIONS
@@ -55,8 +56,12 @@ class CutSpreader:
         names: CutNames,
         progress: Progress | None,
         newest_ms: int,
+        people: tuple[I64, People] | None = None,
     ) -> RollupDelta:
-        """The roll-ups' delta of sums by (cut, bucket). ``names`` may only grow from call to call."""
+        """The roll-ups' delta of sums by (cut, bucket). ``names`` may only grow from call to call.
+
+        ``people``: cells with the keys of their values, which are among those of the cuts.
+        """
         if not len(cuts):
             return RollupDelta.empty(progress, newest_ms)
         places = self._places
@@ -74,6 +79,7 @@ class CutSpreader:
             buckets=places.buckets[:rows].copy(),
             sums=places.values[:rows].copy(),
             events=places.events[:rows].copy(),
+            people=_placed(keys, people),
         )
 
     def _names_of(self, keys: I64, names: CutNames) -> list[Value]:
@@ -84,6 +90,14 @@ class CutSpreader:
             if key not in known:
                 known[key] = _name(key, names)
         return [known[key] for key in keys.tolist()]
+
+
+def _placed(keys: I64, people: tuple[I64, People] | None) -> People:
+    """Cells whose places are of the values in ``keys``, ascending."""
+    if people is None:
+        return People.nobody()
+    of, cells = people
+    return cells._replace(place=(2 * np.searchsorted(keys, of)).astype(np.int32) + cells.place)
 
 
 def _name(key: int, names: CutNames) -> Value:
@@ -102,8 +116,9 @@ class CutTally:
     ``group_of``: of every event, below 0 where it is not added; ``group_bucket``: of every group.
     """
 
-    def __init__(self, dimensions: Dimensions) -> None:
+    def __init__(self, dimensions: Dimensions, kind: int) -> None:
         self._dimensions = dimensions
+        self._people = PeopleFilter(kind)
         self._places = CutPlaces()
         self._spreader = CutSpreader()
 
@@ -119,7 +134,14 @@ class CutTally:
             columns.tier, group_of[:rows], group_bucket, places.scratch, places.keys, places.buckets,
             places.values, places.events,
         )  # fmt: skip
-        return self._delta(count, progress)
+        paid = (columns.status == PAID).astype(np.uint8)
+        return self._delta(count, progress, self._find(columns, paid, group_of[:rows], group_bucket))
+
+    def _find(
+        self, columns: OrderColumns | ClickColumns, seen: U8, group_of: I32, group_bucket: I64
+    ) -> tuple[I64, People]:
+        cut = (columns.channel, columns.category, columns.tier)
+        return self._people.find(columns.person, seen, cut, group_of, group_bucket)
 
     def clicks(
         self, columns: ClickColumns, group_of: I32, group_bucket: I64, progress: Progress
@@ -133,7 +155,8 @@ class CutTally:
             columns.tier, group_of[:rows], group_bucket, places.scratch, places.keys, places.buckets,
             places.values, places.events,
         )  # fmt: skip
-        return self._delta(count, progress)
+        everyone = np.ones(rows, np.uint8)
+        return self._delta(count, progress, self._find(columns, everyone, group_of[:rows], group_bucket))
 
     def sales(self, columns: OrderColumns, group_of: I32) -> SalesCuts:
         """Paid orders by (group, channel, category); ``row`` is the group."""
@@ -153,9 +176,9 @@ class CutTally:
             gmv=gmv[:count].copy(),
         )
 
-    def _delta(self, count: int, progress: Progress) -> RollupDelta:
+    def _delta(self, count: int, progress: Progress, people: tuple[I64, People]) -> RollupDelta:
         places = self._places
         return self._spreader.delta(
             places.keys[:count], places.buckets[:count], places.values[:count], places.events[:count],
-            self._dimensions.names, progress, progress.newest_ms,
+            self._dimensions.names, progress, progress.newest_ms, people,
         )  # fmt: skip

@@ -45,6 +45,18 @@ def value_key(dimension: int, first: int, second: int) -> int:
 
 
 @compiled
+def key_in(dimension: int, channel: int, category: int, tier: int) -> int:
+    """The key of an event's value in one dimension; ``tier`` + 2, as in a cut."""
+    if dimension == _CHANNEL:
+        return int(value_key(dimension, channel, 0))
+    if dimension == _CATEGORY:
+        return int(value_key(dimension, category, 0))
+    if dimension == _CITY_TIER:
+        return int(value_key(dimension, tier, 0))
+    return int(value_key(dimension, channel, tier))
+
+
+@compiled
 def place_of(key: int, bucket: int, keys: I64, buckets: I64, scratch: I32, count: int) -> tuple[int, int]:
     """(place, places in use) of (key, bucket), a new place if it has none.
 
@@ -165,14 +177,7 @@ def spread_cuts(
     for i in range(len(cuts)):
         channel, category, tier = cuts[i] >> 32, (cuts[i] >> 16) & 0xFFFF, cuts[i] & 0xFFFF
         for dimension in range(4):
-            if dimension == _CHANNEL:
-                key = value_key(dimension, channel, 0)
-            elif dimension == _CATEGORY:
-                key = value_key(dimension, category, 0)
-            elif dimension == _CITY_TIER:
-                key = value_key(dimension, tier, 0)
-            else:
-                key = value_key(dimension, channel, tier)
+            key = key_in(dimension, channel, category, tier)
             place, now = place_of(key, cut_buckets[i], keys, buckets, scratch, count)
             if now > count:
                 count = now

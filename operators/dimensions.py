@@ -11,7 +11,15 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from operators.batches import U8
-from operators.bytes_kernels import PADDING_BYTES, Interner, InternTable, compiled, hash_bytes, intern
+from operators.bytes_kernels import (
+    PADDING_BYTES,
+    Interner,
+    InternTable,
+    compiled,
+    hash_bytes,
+    inlined,
+    intern,
+)
 from schemas.events import MAX_ID_BYTES
 from schemas.rollups import OTHER, UNKNOWN
 
@@ -44,7 +52,7 @@ def _known(table: InternTable, data: U8, start: int, length: int, hashed: np.uin
         slot = (slot + 1) & mask
 
 
-@compiled
+@inlined
 def name_number(table: InternTable, data: U8, start: int, length: int) -> int:
     """Number of the name ``data[start : start + length]``, a new one while there is room."""
     if length <= 0:
@@ -58,7 +66,7 @@ def name_number(table: InternTable, data: U8, start: int, length: int) -> int:
     return number if number >= 0 else OTHER_NAME
 
 
-@compiled
+@inlined
 def tier_number(value: int) -> int:
     """A city tier as it is kept in a column."""
     return value if 0 <= value < TIERS else OTHER_TIER

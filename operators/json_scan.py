@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from operators.batches import I64, U8
-from operators.bytes_kernels import compiled, load_u8, load_u64, trailing_zeros
+from operators.bytes_kernels import compiled, inlined, load_u8, load_u64, trailing_zeros
 from operators.dimensions import UNKNOWN_TIER, tier_number
 
 SCANNED, LEFT = 0, 1
@@ -221,13 +221,13 @@ CHANNEL, CATEGORY, CITY_TIER = word("channel"), word("category"), word("city_tie
 """Names of the optional fields that orders and clicks have in common."""
 
 
-@compiled
+@inlined
 def text_length(data: U8, p: int, end: int) -> int:
     """Length of the text whose JSON string begins at ``p`` and ends before ``end``; 0 for null."""
     return end - p - 2 if load_u8(data, p) == TEXT else 0
 
 
-@compiled
+@inlined
 def tier_at(data: U8, p: int, end: int) -> int:
     """The city tier in ``data[p:end]``, a JSON integer or null, as it is kept in a column."""
     if load_u8(data, p) == 110:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from operators.batches import I16, I32, I64, U8
-from operators.bytes_kernels import U64, InternTable, compiled, hash_bytes, intern, load_u8, load_u64
+from operators.bytes_kernels import U64, InternTable, compiled, hash_bytes, inlined, intern, load_u8, load_u64
 from operators.dimensions import UNKNOWN_TIER, NameTables, name_number
 from operators.json_scan import (
     CATEGORY,
@@ -132,7 +132,7 @@ def _optional_kind(head: np.uint64, data: U8, p: int, length: int) -> int:
     return 0
 
 
-@compiled
+@inlined
 def scan_order(
     data: U8,
     start: int,

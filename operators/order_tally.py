@@ -12,6 +12,7 @@ from operators.delta import Suspect
 from operators.dimensions import Dimensions
 from operators.order_scan import CANCELLED, ITEM, ITEM_STOCK, PAID, REFUNDED, UNSAID, OrderColumns
 from operators.order_scan import NOT_FIRST as SAID_NOT_FIRST
+from operators.people_cells import BUYER as BUYER_KIND
 from operators.people_tables import BUYER, NOT_FIRST, SAYS, person_of
 from operators.rollup_delta import RollupDelta
 from operators.sales_cuts import SalesCuts
@@ -60,6 +61,8 @@ def group_orders(
 
 class OrderTally(Tally[OrderColumns]):
     """Adds up orders. ``all_items``: stock is told elsewhere, so every order that names an item matters."""
+
+    people_kind = BUYER_KIND
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from operators.batches import I32, I64, NO_EVENT_MS, Progress, Standing
+from operators.people_cells import People
 from schemas.windows import MEASURES
 
 Value = tuple[str, str]
@@ -20,6 +21,7 @@ class _Head(msgspec.Struct, frozen=True, array_like=True):
     newest_ms: int
     names: list[Value]
     rows: int
+    cells: int
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
@@ -41,6 +43,7 @@ class RollupDelta:
     buckets: I64  # n
     sums: I64  # n x MEASURES
     events: I64  # n, events of any kind
+    people: People  # places are twice the index into names, plus the kind
 
     def __len__(self) -> int:
         return len(self.value)
@@ -50,14 +53,15 @@ class RollupDelta:
         """Progress alone."""
         none = np.zeros(0, np.int64)
         sums = np.zeros((0, len(MEASURES)), np.int64)
-        return RollupDelta(progress, newest_ms, [], np.zeros(0, np.int32), none, sums, none)
+        return RollupDelta(progress, newest_ms, [], np.zeros(0, np.int32), none, sums, none, People.nobody())
 
     def to_bytes(self) -> bytes:
         """One block: a head, then the columns one after the other."""
         p = self.progress
         where = None if p is None else (p.topic, p.partition, p.next_offset, p.newest_ms, int(p.standing))
-        head = _ENCODER.encode(_Head(where, self.newest_ms, self.names, len(self)))
-        columns = (self.buckets, self.sums, self.events, self.value)
+        head = _ENCODER.encode(_Head(where, self.newest_ms, self.names, len(self), len(self.people.place)))
+        people = (self.people.bucket, self.people.place, self.people.cell)
+        columns = (self.buckets, self.sums, self.events, self.value, *people)
         return b"".join((len(head).to_bytes(4, "little"), head, *(c.tobytes() for c in columns)))
 
     @staticmethod
@@ -71,6 +75,7 @@ class RollupDelta:
             progress = Progress(topic, partition, next_offset, newest_ms, Standing(standing))
         n, wide = head.rows, len(MEASURES)
         numbers = np.frombuffer(block, np.int64, n * (wide + 2), at).copy()
+        c, behind = head.cells, at + 8 * n * (wide + 2) + 4 * n
         return RollupDelta(
             progress=progress,
             newest_ms=head.newest_ms,
@@ -79,6 +84,11 @@ class RollupDelta:
             buckets=numbers[:n],
             sums=numbers[n : n * (wide + 1)].reshape(n, wide),
             events=numbers[n * (wide + 1) :],
+            people=People(
+                np.frombuffer(block, np.int32, c, behind + 8 * c).copy(),
+                np.frombuffer(block, np.int32, c, behind + 12 * c).copy(),
+                np.frombuffer(block, np.int64, c, behind).copy(),
+            ),
         )
 
     def __reduce__(self) -> tuple[object, tuple[bytes]]:

@@ -15,7 +15,18 @@ from operators.rollup_delta import Value
 from operators.rollups import Rollups
 from schemas.redis_layout import field
 from schemas.rollups import CATEGORY
-from schemas.windows import GMV, MEASURES, MULTIPLES, NEW_MEMBERS, ORDERS, RATES, WINDOWS, windows_of
+from schemas.windows import (
+    DISTINCT,
+    DISTINCT_WINDOWS,
+    GMV,
+    MEASURES,
+    MULTIPLES,
+    NEW_MEMBERS,
+    ORDERS,
+    RATES,
+    WINDOWS,
+    windows_of,
+)
 
 Fields = dict[str, int | float]
 
@@ -35,12 +46,17 @@ class RollupRows:
 def rollup_rows(rollups: Rollups, rows: I64, ordinary: OrdinaryCategories) -> RollupRows:
     """The fields of some rows, now."""
     sums = rollups.columns.sums[rows]
-    rates = rates_of(sums)
-    bounds = rollups.windows.bounds_ms(0) if len(rollups.windows.days.start_ms) else []
+    windows = rollups.windows
+    known = len(windows.days.start_ms) > 0
+    people = rollups.people.counts(
+        rows, windows.newest_ms, int(windows.days.start_ms[0]) if known else 0, windows.sale_bucket
+    )
+    rates = rates_of(sums, people)
+    bounds = windows.bounds_ms(0) if known else []
     shown = {}
     for i, row in enumerate(rows.tolist()):
         value = rollups.values[row]
-        fields = measure_fields(sums[i]) | rate_fields(rates[i])
+        fields = measure_fields(sums[i]) | people_fields(people[i]) | rate_fields(rates[i])
         if value[0] == CATEGORY and bounds:
             fields |= _multiples(value[1], sums[i], ordinary, bounds)
         shown[value] = fields
@@ -51,6 +67,12 @@ def measure_fields(sums: I64) -> Fields:
     """Every measure in every window; ``sums``: WINDOWS x MEASURES."""
     pairs = [(field(m, w), (i, j)) for i, w in enumerate(WINDOWS) for j, m in enumerate(MEASURES)]
     return {name: int(sums[at]) for name, at in pairs}
+
+
+def people_fields(people: F64) -> Fields:
+    """Every number of people that is there; ``people``: DISTINCT x DISTINCT_WINDOWS."""
+    names = [(i, j, field(d, w)) for i, d in enumerate(DISTINCT) for j, w in enumerate(DISTINCT_WINDOWS)]
+    return {name: int(people[i, j]) for i, j, name in names if math.isfinite(people[i, j])}
 
 
 def rate_fields(rates: F64) -> Fields:

@@ -20,7 +20,9 @@ from operators.batches import I32, I64, NO_EVENT_MS, Progress, Standing
 from operators.changes import ALL_CHANGED
 from operators.event_clock import EventClock
 from operators.merchant_columns import MerchantColumns
+from operators.people_cells import People
 from operators.rollup_delta import RollupDelta, Value
+from operators.rollup_people import RollupPeople
 from operators.windows import Windows
 from schemas.rollups import DIMENSIONS, OTHER, UNKNOWN, VALUES_SHOWN
 from schemas.windows import FINEST_BUCKET_MS, MEASURES
@@ -51,6 +53,7 @@ class _Taken(msgspec.Struct, array_like=True, frozen=True):
     buckets: bytes
     sums: bytes
     events: bytes
+    people: tuple[bytes, bytes, bytes]
 
 
 _DECODER: Final = msgspec.msgpack.Decoder(_Taken)
@@ -67,12 +70,14 @@ class Rollups:
         self.windows = Windows(self.columns, [rules.timezone], rules.sale_opens_ms)
         self.events: I64 = np.zeros(256, np.int64)
         """By row: events ever added."""
+        self.people = RollupPeople()
         self._row_of: dict[Value, int] = {}
         self._shown: dict[str, int] = dict.fromkeys(DIMENSIONS, 0)
         self._packed_minute = 0
         self.noting = False
         """Whether ``taken`` will be asked what was taken."""
         self._noted: list[tuple[I32, I64, I64, I64]] = []
+        self._noted_people: list[People] = []
         self._noted_values = 0
 
     def take(self, delta: RollupDelta) -> None:
@@ -82,10 +87,15 @@ class Rollups:
         self._advance(delta.newest_ms)
         if not len(delta):
             return
-        rows = np.array([self._row(value) for value in delta.names], np.int32)[delta.value]
+        row_of = np.array([self._row(value) for value in delta.names], np.int32)
+        rows = row_of[delta.value]
         self._add(rows, delta.buckets, delta.sums, delta.events)
+        place = 2 * row_of[delta.people.place >> 1] + (delta.people.place & 1)
+        people = delta.people._replace(place=place)
+        self.people.add(people)
         if self.noting:
             self._noted.append((rows, delta.buckets, delta.sums, delta.events))
+            self._noted_people.append(people)
 
     def _advance(self, newest_ms: int) -> None:
         self.windows.advance(max(self.clock.newest_ms, newest_ms), len(self.values))
@@ -145,7 +155,7 @@ class Rollups:
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        return self.columns.nbytes + self.windows.nbytes + self.events.nbytes
+        return self.columns.nbytes + self.windows.nbytes + self.events.nbytes + self.people.nbytes
 
     def taken(self) -> bytes:
         """All that was taken since the last call, added up, for the journal.
@@ -154,6 +164,8 @@ class Rollups:
         """
         rows, buckets, sums, events = _added_up(self._noted)
         first, self._noted, self._noted_values = self._noted_values, [], len(self.values)
+        people = _newest_of(self._noted_people)
+        self._noted_people = []
         heard = [p for p in self.clock.progress.values() if p is not None]
         block = _Taken(
             layout=ROLLUPS_LAYOUT,
@@ -164,6 +176,7 @@ class Rollups:
             buckets=buckets.tobytes(),
             sums=sums.tobytes(),
             events=events.tobytes(),
+            people=(people.place.tobytes(), people.cell.tobytes(), people.bucket.tobytes()),
         )
         return msgspec.msgpack.encode(block)
 
@@ -179,6 +192,12 @@ class Rollups:
             self._shown[value[0]] += value[1] not in (UNKNOWN, OTHER)
             self._new_row(value)
         self._noted_values = len(self.values)
+        place, cell, bucket = taken.people
+        self.people.add(
+            People(
+                np.frombuffer(place, np.int32), np.frombuffer(cell, np.int32), np.frombuffer(bucket, np.int64)
+            )
+        )
         rows = np.frombuffer(taken.rows, np.int32)
         if len(rows):
             sums = np.frombuffer(taken.sums, np.int64).reshape(len(rows), len(MEASURES))
@@ -206,7 +225,21 @@ class Rollups:
         return rollups
 
 
-_STATE: Final = ("clock", "values", "columns", "windows", "events", "_row_of", "_shown", "_packed_minute")
+_STATE: Final = (
+    *("clock", "values", "columns", "windows", "events", "people"),
+    *("_row_of", "_shown", "_packed_minute"),
+)
+
+
+def _newest_of(noted: list[People]) -> People:
+    """The newest bucket of each cell."""
+    if not noted:
+        return People.nobody()
+    place, cell, bucket = (np.concatenate(column) for column in zip(*noted, strict=True))
+    order = np.lexsort((-bucket, cell, place))
+    place, cell, bucket = place[order], cell[order], bucket[order]
+    first = np.flatnonzero(np.diff(place, prepend=-1) | np.diff(cell, prepend=-1))
+    return People(place[first], cell[first], bucket[first])
 
 
 def _added_up(noted: list[tuple[I32, I64, I64, I64]]) -> tuple[I32, I64, I64, I64]:

@@ -274,7 +274,7 @@ class Shard:
     def _cut_suspect(self, suspect: Suspect, row: I32, bucket: I64, values: I64) -> None:
         channel, category = suspect.channel, suspect.category
         cut = self.cut_numbers.cut(channel, category, suspect.tier)
-        self.for_rollups.add_event(cut, int(bucket[0]), values)
+        self.for_rollups.add_event(cut, int(bucket[0]), values, suspect.person)
         if values[0, ORDERS]:
             self.shares.add_order(int(row[0]), cut, values, int(bucket[0]), self.columns.zone[row])
             self.columns.shares_changed[row] = True

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from itertools import pairwise
-from typing import Any, Generic, NamedTuple
+from typing import Any, ClassVar, Generic, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from operators.cut_tally import CutTally
 from operators.decode import C, Decoded
 from operators.delta import Joins, ShardDelta, Suspect
 from operators.dimensions import NO_NAMES, Dimensions
+from operators.people_cells import VISITOR
 from operators.rollup_delta import RollupDelta
 from operators.sales_cuts import SalesCuts
 from operators.shards import SHARDS
@@ -180,12 +181,15 @@ class Tally(ABC, Generic[C]):
     def __init__(self, merchants: Interner, dimensions: Dimensions, shards: int = SHARDS) -> None:
         self._merchants = merchants
         self._dimensions = dimensions
-        self._cuts = CutTally(self._dimensions)
+        self._cuts = CutTally(self._dimensions, self.people_kind)
         self._shards = shards
         self._shard_of = np.zeros(0, np.uint8)
         self._groups = Groups.empty(1024)
         self._order = np.empty(1024, np.int64)
         self._seen = SeenPeople.empty(1024)
+
+    people_kind: ClassVar[int] = VISITOR
+    """Whom the events are of: visitors or buyers."""
 
     @abstractmethod
     def _add_up(self, decoded: Decoded[C], suspect_before_ms: int) -> int:

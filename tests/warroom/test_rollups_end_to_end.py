@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +59,16 @@ def send_baselines(broker: str) -> None:
     assert producer.flush(PATIENCE_SECONDS) == 0
 
 
+def free_ports(count: int) -> int:
+    """The first of some ports side by side that nobody listens on."""
+    while True:
+        first = free_port()
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            for port in range(first, first + count):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+            return first
+
+
 class War:
     """``warroom run`` on a broker and a Redis; a context manager."""
 
@@ -65,7 +77,7 @@ class War:
         self._command = [
             *(sys.executable, "-m", "warroom.cli", "run", "--brokers", broker, "--redis", redis_url),
             *("--workers", str(workers), "--state", str(directory / "state")),
-            *("--sale-opens", "2019-12-12T00:00:00+08:00", "--metrics-port", str(free_port())),
+            *("--sale-opens", "2019-12-12T00:00:00+08:00", "--metrics-port", str(free_ports(workers))),
         ]
 
     def __enter__(self) -> War:

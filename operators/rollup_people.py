@@ -1,0 +1,93 @@
+"""Distinct visitors and buyers of roll-ups, estimated within 1.66 % standard error (``people_registers``).
+
+A person counts once in a value, whatever merchants it was seen at. For each value and kind of people stands
+when each rank was last seen in each register; what a window holds follows from where it begins. Pages of
+ranks that nobody had are never touched, so they take no memory.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from operators.batches import F64, I32, I64, U8
+from operators.bytes_kernels import compiled
+from operators.people_cells import BUYER, VISITOR, People
+from operators.people_registers import MOST_STAMP, PLANE_REGISTERS, U32, likeliest
+from operators.people_tables import MOST_RANK
+from operators.rates import BUYERS, VISITORS
+from schemas.rollups import DIMENSIONS, VALUES_SHOWN
+from schemas.windows import DISTINCT, DISTINCT_WINDOWS, FINEST_BUCKET_MS, SLIDING
+
+MOST_PLACES: Final = 2 * len(DIMENSIONS) * (VALUES_SHOWN + 2)
+_SLIDING: Final = tuple(w for w in SLIDING if w.name in DISTINCT_WINDOWS)
+_PLANE_BYTES: Final = 4 * PLANE_REGISTERS
+
+
+@compiled
+def stamp_cells(places: I32, cells: I32, buckets: I64, stamps: U32, touched: U8) -> None:
+    """Note when each rank was last seen; ``stamps``: places x ranks x registers, 0 = never."""
+    for i in range(len(places)):
+        rank, register = (cells[i] >> 16) - 1, cells[i] & 0xFFFF
+        touched[places[i], rank] = 1
+        bucket = np.uint32(min(buckets[i], MOST_STAMP))
+        stamps[places[i], rank, register] = max(stamps[places[i], rank, register], bucket)
+
+
+@compiled
+def count_people(places: I64, starts: I64, stamps: U32, touched: U8, counts: F64) -> None:
+    """People of places in the stretches from each of ``starts`` up to now: n x starts."""
+    seen = np.zeros(MOST_RANK + 1, np.int64)
+    unseen = np.zeros(MOST_RANK + 1, np.int64)
+    for i in range(len(places)):
+        place = places[i]
+        for w in range(len(starts)):
+            least = np.uint32(starts[w])
+            for rank in range(MOST_RANK):
+                hits = 0
+                if touched[place, rank]:
+                    for r in range(PLANE_REGISTERS):
+                        hits += int(stamps[place, rank, r] >= least)
+                seen[rank + 1] = hits
+                unseen[rank + 1] = PLANE_REGISTERS - hits
+            counts[i, w] = likeliest(seen, unseen, PLANE_REGISTERS)
+
+
+class RollupPeople:
+    """People by row of the roll-ups."""
+
+    def __init__(self) -> None:
+        self._stamps: U32 = np.zeros((MOST_PLACES, MOST_RANK, PLANE_REGISTERS), np.uint32)
+        self._touched: U8 = np.zeros((MOST_PLACES, MOST_RANK), np.uint8)
+
+    def add(self, people: People) -> None:
+        """Take cells; places are of rows."""
+        stamp_cells(people.place, people.cell, people.bucket, self._stamps, self._touched)
+
+    def counts(self, rows: I64, newest_ms: int, day_ms: int, sale_bucket: int) -> F64:
+        """n x DISTINCT x DISTINCT_WINDOWS, whole numbers; NaN where a roll-up tells nothing."""
+        starts = [
+            (newest_ms // w.bucket_ms - w.buckets + 1) * (w.bucket_ms // FINEST_BUCKET_MS) for w in _SLIDING
+        ]
+        starts += [day_ms // FINEST_BUCKET_MS, sale_bucket]
+        least = np.clip(np.array(starts), 1, MOST_STAMP + 1)
+        counts = np.full((len(rows), len(DISTINCT), len(DISTINCT_WINDOWS)), np.nan)
+        for kind, name in ((VISITOR, VISITORS), (BUYER, BUYERS)):
+            of_kind = np.zeros((len(rows), len(DISTINCT_WINDOWS)))
+            count_people(2 * rows + kind, least, self._stamps, self._touched, of_kind)
+            counts[:, name] = np.rint(of_kind)
+        return counts
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes touched."""
+        return _PLANE_BYTES * int(self._touched.sum()) + self._touched.nbytes
+
+    def __getstate__(self) -> tuple[U8, U32]:
+        return self._touched, self._stamps[self._touched != 0]
+
+    def __setstate__(self, state: tuple[U8, U32]) -> None:
+        self._touched, planes = state
+        self._stamps = np.zeros((MOST_PLACES, MOST_RANK, PLANE_REGISTERS), np.uint32)
+        self._stamps[self._touched != 0] = planes
