@@ -60,6 +60,7 @@ class Metrics(Collector):
         self._shards: dict[int, ShardSummary] = {}
         self._board: BoardRows | None = None
         self._publisher: Callable[[], PublisherStats] | None = None
+        self._run: tuple[int, int] | None = None
         registry.register(self)
 
     # Updates.
@@ -120,6 +121,10 @@ class Metrics(Collector):
         with self._lock:
             self._alerts[alert.rule, alert.severity] += 1
 
+    def started(self, run: int, restarts: int) -> None:
+        """This process belongs to run number ``run``; its supervisor has restarted all ``restarts`` times."""
+        self._run = (run, restarts)
+
     def watch_publisher(self, stats: Callable[[], PublisherStats]) -> None:
         """Ask a publisher at every scrape how it stands."""
         self._publisher = stats
@@ -137,6 +142,11 @@ class Metrics(Collector):
         yield from families
         if self._publisher is not None:
             yield from publisher_families(self._publisher())
+        if self._run is not None:
+            yield gauge("warroom_run_number", "Number of the run; it grows with every start.", self._run[0])
+            yield counter(
+                "warroom_restarts", "Times that all workers were started again after a failure.", self._run[1]
+            )
         build = GaugeMetricFamily("warroom_build_info", "Always 1.", labels=("version", "python", "bytewax"))
         build.add_metric((version("warroom"), platform.python_version(), version("bytewax")), 1)
         yield build
