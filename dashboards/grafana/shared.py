@@ -22,7 +22,7 @@ PLAIN: Final = Thresholds(
 
 PACE: Final = Thresholds(
     "red below 0.5: half of what an ordinary day sells in these hours is missing, on a night that should "
-    "beat it; yellow below 0.8: more than a day's usual scatter; blue from 3: far above, see whether it is real.",
+    "beat it; yellow below 0.8: more than usual scatter; blue from 3: far above, see whether it is real.",
     ((0.5, "yellow"), (0.8, "green"), (3.0, "blue")),
     base="red",
 )

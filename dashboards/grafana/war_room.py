@@ -50,8 +50,8 @@ def _now() -> Row:
             ),
             _big(
                 "Times an ordinary day",
-                "Today's sales over the daily average of all merchants that have a baseline: 13 means that as "
-                "much was sold today as on 13 ordinary days.",
+                "Today's sales over the daily average of all merchants that have a baseline: 13 means that "
+                "as much was sold today as on 13 ordinary days.",
                 "none",
                 total("sales_multiple", "day"),
                 TIMES_THE_DAY,
