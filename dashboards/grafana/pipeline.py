@@ -179,7 +179,7 @@ def _input() -> Row:
             ),
             _panel(
                 "curves",
-                "Watermark delay",
+                "Watermark delay over time",
                 "Wall clock less the event time that is complete.",
                 "s",
                 f"max by (job) ({select('warroom_watermark_delay_seconds')})",

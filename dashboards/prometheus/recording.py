@@ -20,7 +20,8 @@ def channel(measure: str, window: str) -> str:
 
 def _ordinary(window: str) -> str:
     multiple = total("same_period_multiple", window)
-    return f"sum without (measure, window) ({total('gmv', window)}) / sum without (measure, window) ({multiple} > 0)"
+    drop = "sum without (measure, window)"
+    return f"{drop} ({total('gmv', window)}) / {drop} ({multiple} > 0)"
 
 
 RECORDINGS: Final = Group(

@@ -26,7 +26,12 @@ class Timing:
 
     def hold(self, seconds: float) -> str:
         """How long a condition has to hold, as Prometheus writes it."""
-        return f"{round(seconds * self.patience)}s"
+        return duration(seconds * self.patience)
+
+
+def duration(seconds: float) -> str:
+    """A duration as Prometheus writes it: whole seconds, or milliseconds."""
+    return f"{seconds:g}s" if seconds == round(seconds) else f"{round(seconds * 1000)}ms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +47,8 @@ class Recording:
 class Alert:
     """One alerting rule and what it tells the person who is woken.
 
-    ``hold_s``: for how long ``expr`` has to give a series. ``summary`` may use labels and value, as
-    Prometheus's templates do; ``means`` and ``do`` are the runbook's. Texts may be broken into lines anywhere.
+    ``hold_s``: for how long ``expr`` has to give a series. ``summary`` may use labels and value, as in
+    Prometheus's templates; ``means`` and ``do`` are the runbook's. Texts may be broken into lines anywhere.
     """
 
     name: str
@@ -71,7 +76,7 @@ def rule_file(groups: tuple[Group, ...], timing: Timing = Timing()) -> dict[str,
         "groups": [
             {
                 "name": group.name,
-                "interval": f"{timing.every_s:g}s",
+                "interval": duration(timing.every_s),
                 "rules": [_rule(rule, timing) for rule in group.rules],
             }
             for group in groups

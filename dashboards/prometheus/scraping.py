@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from dashboards.prometheus.rule import duration
+
 
 def prometheus_file(
     rules: Sequence[str] = ("warroom-rules.yml",),
@@ -13,7 +15,7 @@ def prometheus_file(
     every_s: float = 5.0,
 ) -> dict[str, Any]:
     """Prometheus's configuration. Paths are relative to the file's own folder."""
-    every = f"{every_s:g}s"
+    every = duration(every_s)
     return {
         "global": {"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every},
         "rule_files": list(rules),
