@@ -1,0 +1,165 @@
+"""A short night with everything real: broker, Redis, two workers, loadgen, probes, Prometheus with our rules."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final, Self
+
+import redis
+
+from dashboards.prometheus.scraping import targets_file
+from tests.dashboards.servers import PrometheusServer
+from warroom.children import LOOPBACK, end, free_port, start
+from warroom.errors import PreflightError
+from warroom.preflight import check_ports
+from warroom.services import EmbeddedBroker, EmbeddedRedis, create_topics
+from warroom.waiting import wait_until
+
+WORKERS: Final = 2
+PATIENCE_S: Final = 60.0
+HOUR_MS: Final = 3_600_000
+
+
+def free_ports(count: int) -> int:
+    """The first of ``count`` free ports in a row."""
+    while True:
+        first = free_port()
+        try:
+            check_ports(LOOPBACK, first, count)
+        except (PreflightError, OverflowError):
+            continue
+        return first
+
+
+def scenario(hours: int, first_hour: float, later: float, orders: int = 20_000) -> str:
+    """A TOML scenario that ends about now: 外婆家 sells ``first_hour`` ordinary days in its first hour."""
+    begins_ms = int(time.time() * 1000) // HOUR_MS * HOUR_MS - hours * HOUR_MS
+    day = time.strftime("%Y-%m-%d", time.gmtime(begins_ms / 1000 + 8 * 3600))
+    return f"""
+name = "live"
+title = "A short night"
+day = "{day}"
+begins_ms = {begins_ms}
+hours = {hours}
+orders = {orders}
+seed = 8
+profile = {[50] * 24}
+[popularity]
+merchants = 150
+[[featured]]
+merchant_id = "waipojia"
+name = "外婆家"
+category = "restaurant"
+daily_orders = 240
+daily_gmv_fen = 2_000_000
+daily_new_members = 4.0
+hourly_share = {[40] * 16 + [45] * 8}
+times_the_day = {[first_hour, *[later] * 23]}
+"""
+
+
+class Night:
+    """Servers and processes of one night; a context manager. ``speed``: scenario seconds a second."""
+
+    def __init__(self, directory: Path, toml: str, speed: float, alertmanagers: list[str]) -> None:
+        self.directory = directory
+        self._toml = toml
+        self._speed = speed
+        self.broker = EmbeddedBroker()
+        self.redis = EmbeddedRedis()
+        self.first_port = free_ports(WORKERS)
+        self.load_port, self.probe_port = free_port(), free_port()
+        targets: dict[str, Any] = {
+            "warroom": targets_file("warroom", LOOPBACK, self.first_port, WORKERS),
+            "loadgen": targets_file("loadgen", LOOPBACK, self.load_port, 1),
+            "probe": targets_file("loadgen", LOOPBACK, self.probe_port, 1),
+        }
+        self.prometheus = PrometheusServer(targets, alertmanagers)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        try:
+            for server in (self.broker, self.redis, self.prometheus):
+                self._stack.enter_context(server)
+            create_topics(self.broker.address)
+            self.results = redis.Redis.from_url(self.redis.url, decode_responses=True)
+            self._stack.callback(self.results.close)
+            self.war_room = self._start(
+                *("warroom.cli", "run", "--brokers", self.broker.address, "--redis", self.redis.url),
+                *("--workers", WORKERS, "--metrics-port", self.first_port),
+                *("--state", self.directory / "state"),
+            )
+            self.wait("both workers are scraped", "sum(up{job='warroom'}) == 2")
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _start(self, module: str, *arguments: object) -> subprocess.Popen[bytes]:
+        with self.log(module).open("wb") as output:
+            process = start([sys.executable, "-m", module, *map(str, arguments)], output=output)
+        self._stack.callback(end, process)
+        return process
+
+    def log(self, module: str) -> Path:
+        """What a program has said."""
+        return self.directory / f"{module}.log"
+
+    def start_load(self) -> subprocess.Popen[bytes]:
+        """Send the scenario."""
+        file = self.directory / "live.toml"
+        file.write_text(self._toml, encoding="utf-8")
+        return self._start(
+            *("loadgen.cli", "run", file, "--brokers", self.broker.address, "--speed", self._speed),
+            *("--metrics-port", self.load_port),
+        )
+
+    def start_probe(self) -> subprocess.Popen[bytes]:
+        """Probe until told to stop."""
+        return self._start(
+            *("loadgen.cli", "probe", "--brokers", self.broker.address, "--redis", self.redis.url),
+            *("--seconds", 0, "--anyway", "--metrics-port", self.probe_port),
+        )
+
+    def kill_a_worker(self) -> None:
+        """``kill -9`` one worker; return when all have been started again and are scraped."""
+        tasks = Path(f"/proc/{self.war_room.pid}/task").iterdir()
+        workers = [int(child) for task in tasks for child in (task / "children").read_text().split()]
+        os.kill(workers[0], signal.SIGKILL)
+        self.wait("a restart is seen", "min(warroom_restarts_total) == 1 and sum(up{job='warroom'}) == 2")
+
+    def wait(self, what: str, expr: str, timeout_s: float = PATIENCE_S) -> None:
+        """Return when an expression gives a series; fails with what the programs said otherwise."""
+        if not wait_until(lambda: bool(self.prometheus.instant(expr)), timeout_s):
+            said = {file.name: file.read_text()[-500:] for file in self.directory.glob("*.log")}
+            raise AssertionError(f"waited in vain until {what}: {expr}; {said}")
+
+    def scraped_after(self, moment_s: float) -> None:
+        """Return when every process that lives has been scraped, and rules evaluated, after ``moment_s``."""
+        self.wait("scraped", f"min(timestamp(up == 1)) > {moment_s}")
+        self.wait("evaluated", f"min(timestamp(instance:warroom_events:rate1m)) > {moment_s}")
+
+    def settle(self) -> None:
+        """Return when everything sent is counted, published and scraped."""
+        self.wait("nothing is unread", "sum(warroom_consumer_lag_messages) == 0")
+        self.wait("all is published", "sum(warroom_redis_backlog_merchants) == 0")
+        self.scraped_after(time.time())
+
+    def exported(self) -> dict[str, str]:
+        """The text that every process which lives exports, by port."""
+        ports = [*range(self.first_port, self.first_port + WORKERS), self.load_port, self.probe_port]
+        pages = {}
+        for port in ports:
+            with urllib.request.urlopen(f"http://{LOOPBACK}:{port}/metrics", timeout=5) as reply:
+                pages[str(port)] = reply.read().decode()
+        return pages
