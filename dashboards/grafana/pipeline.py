@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.grafana.definition import Board, Kind, Panel, Query, Row, Thresholds
-from dashboards.grafana.promql import grown, heat, quantile, rate, select
+from dashboards.grafana.promql import WHO, grown, heat, quantile, rate, select
 from dashboards.grafana.shared import ANY_IS_BAD, DELAY, LAG, LATENCY, PLAIN, firing, who
 
 BACKLOG = Thresholds(
@@ -99,7 +99,7 @@ def _health() -> Row:
                 "",
                 DELAY,
                 3,
-                low=-3600.0,
+                low=-86_400.0,
             ),
             _panel(
                 "stat",
@@ -185,7 +185,7 @@ def _input() -> Row:
                 f"max by (job) ({select('warroom_watermark_delay_seconds')})",
                 "{{job}}",
                 DELAY,
-                low=-3600.0,
+                low=-86_400.0,
             ),
             _panel(
                 "curves",
@@ -383,7 +383,7 @@ def _state() -> Row:
 
 
 def _memory() -> str:
-    return select('__name__=~"warroom_dedup_bytes|warroom_joins_bytes|warroom_people_bytes"')
+    return f'{WHO}, __name__=~"warroom_dedup_bytes|warroom_joins_bytes|warroom_people_bytes"'
 
 
 def _recovery() -> Row:

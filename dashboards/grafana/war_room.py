@@ -343,7 +343,7 @@ def _is_it_true() -> Row:
                 "Watermark behind the clock",
                 "Wall clock less the event time up to which everything is complete.",
                 "s",
-                (Query(f"max by (job) ({select('warroom_watermark_delay_seconds')})", low=-3600.0),),
+                (Query(f"max by (job) ({select('warroom_watermark_delay_seconds')})", low=-86_400.0),),
                 DELAY,
                 width=4,
             ),

@@ -1,4 +1,4 @@
-"""A short night with everything real: broker, Redis, two workers, loadgen, probes, Prometheus with our rules."""
+"""A short night with everything real: broker, Redis, two workers, loadgen, probes, Prometheus."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from warroom.waiting import wait_until
 WORKERS: Final = 2
 PATIENCE_S: Final = 60.0
 HOUR_MS: Final = 3_600_000
+GRID_S: Final = 5
 
 
 def free_ports(count: int) -> int:
@@ -38,9 +39,14 @@ def free_ports(count: int) -> int:
         return first
 
 
-def scenario(hours: int, first_hour: float, later: float, orders: int = 20_000) -> str:
-    """A TOML scenario that ends about now: 外婆家 sells ``first_hour`` ordinary days in its first hour."""
-    begins_ms = int(time.time() * 1000) // HOUR_MS * HOUR_MS - hours * HOUR_MS
+def scenario(hours: int, hours_ahead: float, star: str, others: str = "orders = 20_000") -> str:
+    """A scenario as TOML that ends ``hours_ahead`` from now, with 外婆家 as its star.
+
+    Where it ends ahead of the clock, probes of now never are its newest events, which would end its windows.
+    ``star``: more of the star's fields.
+    """
+    ends_ms = int(time.time() + hours_ahead * 3600) // GRID_S * GRID_S * 1000
+    begins_ms = ends_ms - hours * HOUR_MS
     day = time.strftime("%Y-%m-%d", time.gmtime(begins_ms / 1000 + 8 * 3600))
     return f"""
 name = "live"
@@ -48,20 +54,20 @@ title = "A short night"
 day = "{day}"
 begins_ms = {begins_ms}
 hours = {hours}
-orders = {orders}
 seed = 8
 profile = {[50] * 24}
+{others}
 [popularity]
 merchants = 150
 [[featured]]
 merchant_id = "waipojia"
 name = "外婆家"
 category = "restaurant"
-daily_orders = 240
-daily_gmv_fen = 2_000_000
+daily_orders = 60_000
+daily_gmv_fen = 600_000_000
 daily_new_members = 4.0
 hourly_share = {[40] * 16 + [45] * 8}
-times_the_day = {[first_hour, *[later] * 23]}
+{star}
 """
 
 
@@ -72,6 +78,7 @@ class Night:
         self.directory = directory
         self._toml = toml
         self._speed = speed
+        self._sale_opens = time.strftime("%Y-%m-%dT00:00:00+00:00", time.gmtime(time.time() - 86_400))
         self.broker = EmbeddedBroker()
         self.redis = EmbeddedRedis()
         self.first_port = free_ports(WORKERS)
@@ -94,7 +101,7 @@ class Night:
             self.war_room = self._start(
                 *("warroom.cli", "run", "--brokers", self.broker.address, "--redis", self.redis.url),
                 *("--workers", WORKERS, "--metrics-port", self.first_port),
-                *("--state", self.directory / "state"),
+                *("--state", self.directory / "state", "--sale-opens", self._sale_opens),
             )
             self.wait("both workers are scraped", "sum(up{job='warroom'}) == 2")
         except BaseException:

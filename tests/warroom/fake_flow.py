@@ -1,7 +1,7 @@
 """A flow without servers for tests of worker and supervisor: it counts steps and does as it is told.
 
 The directory in ``SCRIPT`` is the conversation: each worker adds a line to ``started`` and, when the
-flow ends by itself, to ``drained``; it does what the file ``do-<index>`` says, once.
+flow ends by itself, to ``drained``; ``restarts-<index>`` holds what it was told of those; it does what the file ``do-<index>`` says, once.
 """
 
 from __future__ import annotations
@@ -80,6 +80,7 @@ class Source(FixedPartitionedSource[int, int]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> Steps:
         steps = Steps(self._post, self._clock, resume_state)
+        (steps._script / f"restarts-{self._post.index}").write_text(str(self._post.restarts))
         steps._say("started")
         return steps
 
