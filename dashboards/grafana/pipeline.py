@@ -160,6 +160,15 @@ def _input() -> Row:
                 f"sum by (topic, outcome) ({rate('warroom_events_total')})",
                 "{{topic}} {{outcome}}",
             ),
+            Panel(
+                "states",
+                "Workers over time",
+                "Whether each worker answers Prometheus: a gap in the green is a restart or worse.",
+                "none",
+                (Query(select("up"), "{{instance}}", high=1.0),),
+                UP,
+                states=((0, "does not answer", "red"), (1, "answers", "green")),
+            ),
             _panel(
                 "curves",
                 "Messages by topic",

@@ -156,6 +156,10 @@ class Night:
         self.wait("scraped", f"min(timestamp(up == 1)) > {moment_s}")
         self.wait("evaluated", f"min(timestamp(instance:warroom_events:rate1m)) > {moment_s}")
 
+    def hash_of(self, key: str) -> dict[str, str]:
+        """A hash in Redis."""
+        return {str(name): str(value) for name, value in self.results.hgetall(key).items()}
+
     def settle(self) -> None:
         """Return when everything sent is counted, published and scraped."""
         self.wait("nothing is unread", "sum(warroom_consumer_lag_messages) == 0")

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-import signal
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 
-import orjson
 import pytest
-from confluent_kafka import Producer
 from prometheus_client.parser import text_string_to_metric_families
 
 from dashboards.grafana.__main__ import BOARDS
@@ -20,68 +14,15 @@ from dashboards.prometheus.__main__ import GROUPS
 from dashboards.prometheus.rule import Alert, Recording, one_line
 from schemas import redis_layout
 from schemas.windows import WINDOWS
-from tests.dashboards.live import Night, scenario
+from tests.dashboards.conftest import STAR, Proof
 from tests.dashboards.metrics_table import Documented, documented, metric_names
-from warroom.waiting import wait_until
 
 PREFIX = redis_layout.DEFAULT_PREFIX
-STAR = "waipojia"
 FILLED_IN = {"$__rate_interval": "1m", "$__range": "2m", "$job": ".+", "$instance": ".+", "$merchant": STAR}
 RECORDED = [rule for group in GROUPS for rule in group.rules if isinstance(rule, Recording)]
 ALERTS = [rule for group in GROUPS for rule in group.rules if isinstance(rule, Alert)]
 IN_FEN = ("gmv", "refunds")
 """Redis has amounts in fen, metrics in yuan."""
-
-
-@dataclass
-class Proof:
-    """The night at the moment when everything ran, and what it had come to in the end."""
-
-    night: Night
-    at_s: float
-    """Wall clock at which load, probes and war room were all running."""
-    exported: dict[str, str]
-
-
-@pytest.fixture(scope="module")
-def proof(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proof]:
-    """One night for all tests: a worker killed, a star, probes, too many channels; then it is quiet."""
-    made = scenario(3, 1.8, f"times_the_day = {[8.0] * 24}")
-    with Night(tmp_path_factory.mktemp("night"), made, 720.0, []) as night:
-        night.kill_a_worker()
-        load = night.start_load()
-        night.wait("the load moves the totals", 'warroom_total{measure="orders",window="day"} > 100')
-        send_channels(night.broker.address, 220)
-        night.wait("the load has passed the clock", "max(warroom_watermark_delay_seconds) < 0")
-        probe = night.start_probe()
-        night.wait("probes are seen", "sum(loadgen_probe_latency_seconds_count) > 20")
-        night.wait("the star fires", f'ALERTS{{alertstate="firing",merchant="{STAR}"}}')
-        at_s = time.time()
-        night.scraped_after(at_s)
-        exported = night.exported()
-        assert load.poll() is None, "the load ended before everything had been seen"
-        assert wait_until(lambda: load.poll() is not None, 60)
-        probe.send_signal(signal.SIGINT)
-        assert wait_until(lambda: probe.poll() is not None, 20)
-        night.settle()
-        yield Proof(night, at_s + 0.5, exported)
-
-
-def send_channels(brokers: str, count: int) -> None:
-    """An order each from so many channels, so that some find no row of their own."""
-    producer = Producer({"bootstrap.servers": brokers, "log_level": 0})
-    for number in range(count):
-        order = {
-            "order_id": f"channel-{number}",
-            "merchant_id": "m0000001",
-            "member_id": "u",
-            "amount": 100,
-            "status": "paid",
-            "event_time": int(time.time() * 1000) - 3_600_000,
-            "channel": f"kiosk-{number:03d}",
-        }
-        producer.produce("orders", orjson.dumps(order))
-    assert producer.flush(10) == 0
 
 
 def filled_in(expr: str) -> str:
@@ -161,7 +102,7 @@ def close(metric: float, text: str, scale: float) -> bool:
 
 
 def test_totals_in_prometheus_equal_redis(proof: Proof) -> None:
-    shown = proof.night.results.hgetall(redis_layout.rollup(PREFIX, "total", "all"))
+    shown = proof.night.hash_of(redis_layout.rollup(PREFIX, "total", "all"))
     told = {
         redis_layout.field(labels["measure"], labels["window"]): value
         for labels, value in proof.night.prometheus.instant("warroom_total")
@@ -184,8 +125,9 @@ def test_leaders_in_prometheus_equal_redis(proof: Proof) -> None:
         score = proof.night.results.zscore(redis_layout.top(PREFIX, metric, window), merchant_id)
         assert score is not None, labels
         assert close(value, str(score), 0.01 if metric in IN_FEN else 1.0), (labels, score)
-        name = proof.night.results.hget(redis_layout.merchant(PREFIX, merchant_id), redis_layout.NAME)
-        assert (name or "") == labels["merchant_name"]
+        shown = proof.night.hash_of(redis_layout.merchant(PREFIX, merchant_id))
+        # Prometheus keeps no empty labels: a merchant without a baseline has no name.
+        assert shown.get(redis_layout.NAME, "") == labels.get("merchant_name", "")
 
 
 def test_rollups_in_prometheus_equal_redis(proof: Proof) -> None:
@@ -193,21 +135,23 @@ def test_rollups_in_prometheus_equal_redis(proof: Proof) -> None:
     assert {labels["dimension"] for labels, _ in told} >= {"channel", "category", "city_tier"}
     for labels, value in told:
         key = redis_layout.rollup(PREFIX, labels["dimension"], labels["value"])
-        shown = proof.night.results.hget(key, redis_layout.field(labels["measure"], labels["window"]))
+        shown = proof.night.hash_of(key).get(redis_layout.field(labels["measure"], labels["window"]))
         assert shown is not None, labels
         assert close(value, shown, 0.01 if labels["measure"] in IN_FEN else 1.0), (labels, shown)
 
 
 def test_the_newest_event_in_prometheus_is_that_of_redis(proof: Proof) -> None:
     newest_s = proof.night.prometheus.value("max(warroom_newest_event_timestamp_seconds)")
-    shown_ms = proof.night.results.hget(redis_layout.meta(PREFIX), redis_layout.EVENT_TIME)
-    assert newest_s == int(shown_ms or 0) / 1000
+    shown_ms = proof.night.hash_of(redis_layout.meta(PREFIX))[redis_layout.EVENT_TIME]
+    assert newest_s == int(shown_ms) / 1000
 
 
 def test_every_exported_metric_is_documented_as_it_is(proof: Proof) -> None:
     exported: dict[str, Documented] = {}
     for page in proof.exported.values():
         for family in text_string_to_metric_families(page):
+            if family.name.endswith("_created"):  # when a counter of prometheus-client began
+                continue
             labels = {
                 n for sample in family.samples for n in sample.labels if n != "le" or family.type == "gauge"
             }
@@ -224,7 +168,7 @@ def test_no_query_and_no_rule_asks_for_a_metric_that_is_not_documented() -> None
     known = {rule.name for rule in RECORDED} | {"ALERTS", "up"} | metric_names(documented())
     expressions = [query.expr for _, query in asked()]
     expressions += [variable.selector for _, variable in VARIABLES]
-    expressions += [one_line(rule.expr) for rule in (*RECORDED, *ALERTS)]
+    expressions += [one_line(rule.expr) for rule in RECORDED] + [one_line(rule.expr) for rule in ALERTS]
     for expr in expressions:
         bare = re.sub(r'"[^"]*"', '""', expr)
         for name in re.findall(r"\b(?:(?:job|instance):)?(?:warroom|loadgen|process)_[\w:]+", bare):

@@ -2,54 +2,41 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from dashboards.prometheus.routes import Patience, Receivers, alertmanager_file
-from tests.dashboards.live import Night, scenario
-from tests.dashboards.servers import AlertmanagerServer, Receiver
+from tests.dashboards.conftest import STAR, Proof
 from warroom.waiting import wait_until
 
-FIRING = 'ALERTS{alertstate="firing", merchant="waipojia", window="1h"}'
-PROMPT = Patience(gather_s=0, more_s=1, again_s=3600)
 
-
-def of_waipojia(alert: dict[str, Any]) -> bool:
+def of_the_star(alert: dict[str, Any]) -> bool:
     labels = alert["labels"]
     return (labels["alertname"], labels.get("merchant"), labels.get("window")) == (
-        *("WarroomMerchantTakesOff", "waipojia", "1h"),
+        *("WarroomMerchantTakesOff", STAR, "1h"),
     )
 
 
-def test_a_spike_becomes_a_notification_and_its_end_another(tmp_path: Path) -> None:
-    """In its first hour 外婆家 sells 8 ordinary days, in the next three nearly nothing; 4 hours in 16 s."""
-    with Receiver() as phone:
-        routes = alertmanager_file(Receivers(phone.url("/war-room"), phone.url("/on-call")), PROMPT)
-        with (
-            AlertmanagerServer(routes) as alertmanager,
-            Night(
-                tmp_path,
-                scenario(4, 0.0, f"times_the_day = {[8.0, *[0.01] * 23]}"),
-                900.0,
-                [alertmanager.address],
-            ) as night,
-        ):
-            night.start_load()
+def test_a_spike_becomes_a_notification_and_its_end_another(proof: Proof) -> None:
+    """外婆家 sells 8 ordinary days an hour, then half a one; a rule fires, somebody is told, both end."""
 
-            def told(status: str) -> list[dict[str, Any]]:
-                return phone.told("/war-room", lambda a: of_waipojia(a) and a["status"] == status)
+    def told(status: str) -> list[dict[str, Any]]:
+        return proof.phone.told("/war-room", lambda a: of_the_star(a) and a["status"] == status)
 
-            assert wait_until(lambda: bool(told("firing")), 30), phone.notifications
-            firing = told("firing")[0]
-            assert (firing["labels"]["severity"], firing["labels"]["step"]) == ("info", "5")
-            assert firing["labels"]["merchant_name"] == "外婆家"
-            assert firing["annotations"]["summary"].startswith("外婆家 (waipojia): ")
-            assert firing["annotations"]["summary"].endswith("ordinary days' sales in window 1h")
-            assert firing["annotations"]["runbook"] == "docs/operations.md#warroommerchanttakesoff"
-            assert night.prometheus.instant(FIRING)
+    firing = told("firing")[0]
+    assert (firing["labels"]["severity"], firing["labels"]["step"]) == ("info", "5")
+    assert firing["labels"]["merchant_name"] == "外婆家"
+    assert firing["annotations"]["summary"].startswith(f"外婆家 ({STAR}): ")
+    assert firing["annotations"]["summary"].endswith("ordinary days' sales in window 1h")
+    assert firing["annotations"]["runbook"] == "docs/operations.md#warroommerchanttakesoff"
 
-            def same(alert: dict[str, Any]) -> bool:
-                return bool(alert["labels"] == firing["labels"])
+    def same(alert: dict[str, Any]) -> bool:
+        return bool(alert["labels"] == firing["labels"])
 
-            assert wait_until(lambda: any(map(same, told("resolved"))), 40), phone.notifications
-            assert not night.prometheus.instant(FIRING)
+    assert wait_until(lambda: any(map(same, told("resolved"))), 20), proof.phone.notifications
+    fires = f'ALERTS{{alertstate="firing",merchant="{STAR}",window="1h"}}'
+    assert proof.night.prometheus.instant(fires, proof.at_s)
+    assert not proof.night.prometheus.instant(fires)
+
+
+def test_a_restart_is_told_to_whoever_is_on_call(proof: Proof) -> None:
+    told = proof.phone.told("/on-call", lambda alert: alert["labels"]["alertname"] == "WarroomRestarted")
+    assert {alert["labels"]["instance"] for alert in told} == {"all"}

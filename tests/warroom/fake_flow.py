@@ -1,7 +1,8 @@
 """A flow without servers for tests of worker and supervisor: it counts steps and does as it is told.
 
 The directory in ``SCRIPT`` is the conversation: each worker adds a line to ``started`` and, when the
-flow ends by itself, to ``drained``; ``restarts-<index>`` holds what it was told of those; it does what the file ``do-<index>`` says, once.
+flow ends by itself, to ``drained``; it does what the file ``do-<index>`` says, once. In
+``restarts-<index>`` it leaves how often it was told that all had been started again.
 """
 
 from __future__ import annotations
