@@ -9,7 +9,7 @@ from typing import Final
 
 DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "metrics.md"
 ROW: Final = re.compile(
-    r"\| `(?P<name>\w+)` \| (?P<kind>counter|gauge|histogram) \| (?P<labels>[^|]*) \| .+ \|"
+    r"\| `(?P<name>\w+)` \| (?P<kind>counter|gauge|histogram) \|(?P<labels>[^|]*)\| .+ \|"
 )
 ENDINGS: Final = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
 
