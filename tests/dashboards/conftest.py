@@ -39,7 +39,7 @@ class Proof:
 @pytest.fixture(scope="package")
 def proof(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proof]:
     """A worker killed, a star, probes, too many channels; in the end all is counted and quiet."""
-    made = scenario(3, 2.7, f"times_the_day = {SPIKE}")
+    made = scenario(3, 2.7, SPIKE)
     with Receiver() as phone:
         routes = alertmanager_file(Receivers(phone.url("/war-room"), phone.url("/on-call")), PROMPT)
         with (

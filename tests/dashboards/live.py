@@ -39,11 +39,11 @@ def free_ports(count: int) -> int:
         return first
 
 
-def scenario(hours: int, hours_ahead: float, star: str, others: str = "orders = 20_000") -> str:
-    """A scenario as TOML that ends ``hours_ahead`` from now, with 外婆家 as its star.
+def scenario(hours: int, hours_ahead: float, spike: list[float]) -> str:
+    """A scenario as TOML that ends ``hours_ahead`` from now, with 外婆家 as its star, first in everything.
 
     Where it ends ahead of the clock, probes of now never are its newest events, which would end its windows.
-    ``star``: more of the star's fields.
+    ``spike``: the star's sales of each hour, in its ordinary days'.
     """
     ends_ms = int(time.time() + hours_ahead * 3600) // GRID_S * GRID_S * 1000
     begins_ms = ends_ms - hours * HOUR_MS
@@ -56,9 +56,12 @@ begins_ms = {begins_ms}
 hours = {hours}
 seed = 8
 profile = {[50] * 24}
-{others}
+orders = 20_000
 [popularity]
 merchants = 150
+[clicks]
+views_per_order = 3.0
+join_rate = 0.02
 [[featured]]
 merchant_id = "waipojia"
 name = "外婆家"
@@ -67,7 +70,9 @@ daily_orders = 60_000
 daily_gmv_fen = 600_000_000
 daily_new_members = 4.0
 hourly_share = {[40] * 16 + [45] * 8}
-{star}
+times_the_day = {spike}
+new_members = 2000
+private = 0.6
 """
 
 
