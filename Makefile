@@ -4,14 +4,14 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kafka lint soak bench clean
+.PHONY: help demo test test-kafka lint soak bench bench-quick bench-hour clean
 
 help:
 	@echo "make demo       the night of 12 December 2019 in a minute: real broker, Redis and dataflow"
 	@echo "make test       ruff, mypy --strict and every test"
 	@echo "make soak       nights with kills, cuts and stalls, compared with the oracle (SECONDS=600)"
 	@echo "make test-kafka the same night on Apache Kafka itself; needs java and mvn"
-	@echo "make bench      how fast: throughput against a bare loop on the same topic"
+	@echo "make bench      how fast, how soon, how much memory; bench-quick, bench-hour"
 	@echo "make clean      remove the virtual environment, caches and build output"
 
 demo: $(READY)
@@ -33,7 +33,13 @@ test-kafka: $(READY)
 	$(PY) -m pytest tests/kafka $(TEST_FLAGS)
 
 bench: $(READY)
-	$(PY) -m benchmarks.throughput $(BENCH_FLAGS)
+	$(PY) -m benchmarks $(BENCH_FLAGS)
+
+bench-quick: $(READY)
+	$(PY) -m benchmarks quick $(BENCH_FLAGS)
+
+bench-hour: $(READY)
+	$(PY) -m benchmarks hour $(BENCH_FLAGS)
 
 # The stamp is younger than pyproject.toml exactly when the environment holds what it asks for.
 $(READY): pyproject.toml .ci/setup

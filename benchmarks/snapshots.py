@@ -24,16 +24,18 @@ from operators.decode import OrderDecoder
 from operators.dedup import Dedup, DedupBudget
 from operators.dedup_store import DedupStore
 from operators.delta import ShardBaselines
-from operators.order_lane import OrderLane
+from operators.event_lane import EventLane
+from operators.order_scan import OrderColumns
+from operators.order_tally import OrderTally
 from operators.process_clock import ProcessClock
 from operators.shard import Shard, ShardRules
 from operators.shard_store import RebaseTurns, ShardStore
 from operators.shards import SHARDS
-from operators.tally import Tally, shard_of_merchant
+from operators.tally import shard_of_merchant
 from schemas.baselines import Baseline
 from schemas.windows import DEFAULT_TIMEZONE, LATENESS_MS
 
-RULES = ShardRules(("orders/0",), LATENESS_MS, DEFAULT_TIMEZONE, START_MS, 50, 10, (), 10)
+RULES = ShardRules(("orders/0",), LATENESS_MS, DEFAULT_TIMEZONE, START_MS, 50, 10, (), 10, 10, 1 << 20)
 
 
 def batches(epochs: int, rate: int, merchants: int) -> Iterator[RawBatch]:
@@ -53,7 +55,9 @@ def batches(epochs: int, rate: int, merchants: int) -> Iterator[RawBatch]:
         offset += count
 
 
-def know_all(shards: list[Shard], stores: list[ShardStore], lane: OrderLane, merchants: int) -> None:
+def know_all(
+    shards: list[Shard], stores: list[ShardStore], lane: EventLane[OrderColumns], merchants: int
+) -> None:
     """Baselines for every merchant, as the topic would bring them."""
     progress = lane.take(next(batches(1, 10, merchants))).to_shards[0][1].progress
     changes: list[list[tuple[str, Baseline | None]]] = [[] for _ in shards]
@@ -90,8 +94,8 @@ def measure(directory: Path, merchants: int, rate: int, epochs: int) -> dict[str
     shards = [Shard(number, RULES) for number in range(SHARDS)]
     stores = [ShardStore(directory / "shards", n, "first", turns) for n in range(SHARDS)]
     interner = Interner()
-    lane = OrderLane(
-        "orders", 0, OrderDecoder(interner), Dedup(600_000, DedupBudget(1 << 30)), Tally(interner),
+    lane = EventLane(
+        "orders", 0, OrderDecoder(interner), Dedup(600_000, DedupBudget(1 << 30)), OrderTally(interner),
         DedupStore(directory / "dedup", "first"), ProcessClock(), LATENESS_MS, START_MS,
     )  # fmt: skip
     know_all(shards, stores, lane, merchants)

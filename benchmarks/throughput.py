@@ -1,39 +1,43 @@
 """How many orders a second does the whole flow count, and how does that compare to a bare loop?
 
-Both read the same topic in the same run, one after the other: ``--rounds`` times the bare loop in two
-processes (consume, decode, group by) and the flow in ``--workers`` processes with duplicates, windows,
-snapshots every 2 s, Redis and metrics on. The producer has finished before. Rates are from the first message
-to the last;
-CPU seconds are of all worker processes over that stretch; medians are printed.
+Both read the same topic in the same run, one after the other: the bare loop in two processes (consume,
+decode, group by) and the flow with duplicates, windows, snapshots every 2 s, Redis and metrics on. The
+producer has finished before. Rates are from the first message to the last; CPU seconds are of all worker
+processes over that stretch.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import platform
-import shutil
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
-import urllib.request
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks.orders import chunks, produce
-from warroom.children import free_port
-from warroom.services import EmbeddedBroker, EmbeddedRedis
+from benchmarks.processes import LOOK_SECONDS, WarRoomProcess
+from benchmarks.results import Figure, Result
 
-PARTITIONS = 4
-TICK = os.sysconf("SC_CLK_TCK")
+PARTITIONS: Final = 4
+LONGEST_SECONDS: Final = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Orders to be read. ``hot_share``: share of all orders of one merchant; ``packed``: events a message."""
+
+    events: int = 12_000_000
+    merchants: int = 10_000
+    hot_share: float = 0.0
+    packed: int = 1
+    exponent: float = 1.1
+    """Of the merchants' popularity (Zipf); 0: all the same."""
+    event_rate: int = 500_000
+    """Orders a second of event time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +49,37 @@ class Measured:
     peak_mib: float
 
 
-def bare_loop(brokers: str, events: int) -> Measured:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Servers that are there already."""
+
+    brokers: str
+    redis_url: str
+
+
+def make_topics(brokers: str, *orders: str, partitions: int = PARTITIONS) -> None:
+    """The topics of a benchmark, each on as many partitions as the embedded broker gives."""
+    topics = [NewTopic(name, partitions) for name in orders]
+    there = AdminClient({"bootstrap.servers": brokers}).list_topics(timeout=10).topics
+    others = [
+        NewTopic(name, count)
+        for name, count in (("clicks", PARTITIONS), ("baselines", 1), ("dead-letters", 1))
+        if name not in there
+    ]
+    admin = AdminClient({"bootstrap.servers": brokers})
+    for made in admin.create_topics([*topics, *others]).values():
+        made.result()
+
+
+def fill(brokers: str, topic: str, load: Load) -> int:
+    """Produce a load; the number of its events."""
+    stream = chunks(load.events, load.merchants, load.event_rate, load.exponent, load.hot_share, load.packed)
+    return produce(brokers, topic, PARTITIONS, stream)
+
+
+def bare_loop(brokers: str, topic: str, events: int) -> Measured:
     """Two processes, half the partitions each."""
-    commands = [[sys.executable, "-m", "benchmarks.bare_loop", brokers, "orders", p] for p in ("0,1", "2,3")]
+    commands = [[sys.executable, "-m", "benchmarks.bare_loop", brokers, topic, p] for p in ("0,1", "2,3")]
     started = [subprocess.Popen(c, stdout=subprocess.PIPE) for c in commands]
     told: list[dict[str, Any]] = [json.loads(p.communicate()[0]) for p in started]
     if sum(t["events"] for t in told) != events:
@@ -60,152 +92,94 @@ def bare_loop(brokers: str, events: int) -> Measured:
     )
 
 
-def war_room(brokers: str, redis_url: str, events: int, workers: int, prefix: str) -> Measured:
+def war_room(place: Place, topic: str, events: int, prefix: str, workers: int = 2) -> Measured:
     """The whole flow; counted by what its metrics say, 50 times a second."""
-    state = tempfile.mkdtemp(prefix="warroom-bench-")
-    port = free_port()
-    command = [
-        sys.executable, "-m", "warroom.cli", "run", "--brokers", brokers, "--redis", redis_url,
-        "--workers", str(workers), "--bounded", "--state", state, "--prefix", prefix,
-        "--metrics-port", str(port), "--sale-opens", "2019-12-12T00:00:00+08:00",
-    ]  # fmt: skip
-    supervisor = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    first = last = cpu_first = cpu_last = 0.0
-    peak_kib: dict[int, int] = {}
-    while supervisor.poll() is None:
-        pids = _children(supervisor.pid)
-        for pid in pids:
-            peak_kib[pid] = max(peak_kib.get(pid, 0), _peak_kib(pid))
-        counted = sum(_counted(port + index) for index in range(workers))
-        now, cpu = time.time(), _cpu_seconds(pids)
-        if not first and counted:
-            first, cpu_first = now, cpu
-        if counted == events and not last:
-            last, cpu_last = now, cpu
-        time.sleep(0.02)
-    shutil.rmtree(state)
-    if supervisor.returncode or not last:
-        sys.exit(f"the flow ended with exit code {supervisor.returncode} before all was counted")
-    return Measured(
-        events / (last - first), (cpu_last - cpu_first) / events * 1e6, sum(peak_kib.values()) / 1024
-    )
+    flow = WarRoomProcess(place.brokers, place.redis_url, workers, prefix, topic)
+    with flow:
+        first = last = cpu_first = cpu_last = 0.0
+        while flow.process.poll() is None:
+            flow.note_peaks()
+            counted = flow.events()
+            now, cpu = time.perf_counter(), flow.cpu_seconds()
+            if not first and counted:
+                first, cpu_first = now, cpu
+            if counted == events and not last:
+                last, cpu_last = now, cpu
+            time.sleep(LOOK_SECONDS)
+        if flow.process.returncode or not last:
+            sys.exit(f"the flow ended with exit code {flow.process.returncode} before all was counted")
+    return Measured(events / (last - first), (cpu_last - cpu_first) / events * 1e6, flow.peak_mib)
 
 
-def _children(pid: int) -> list[int]:
-    try:
-        tasks = list(Path(f"/proc/{pid}/task").iterdir())
-        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
-    except OSError:
-        return []
-
-
-def _peak_kib(pid: int) -> int:
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0
-    return next((int(x.split()[1]) for x in status.splitlines() if x.startswith("VmHWM")), 0)
-
-
-def _cpu_seconds(pids: list[int]) -> float:
-    total = 0
-    for pid in pids:
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        total += int(fields[11]) + int(fields[12])
-    return total / TICK
-
-
-def _counted(port: int) -> int:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=1) as answer:
-            text = answer.read().decode()
-    except OSError:
-        return 0
-    lines = (x for x in text.splitlines() if x.startswith("warroom_events_total{") and 'topic="orders"' in x)
-    return int(sum(float(x.rpartition(" ")[2]) for x in lines))
-
-
-def medians(rounds: list[Measured]) -> Measured:
-    """The median of each figure."""
-    return Measured(*(statistics.median(getattr(m, f) for m in rounds) for f in Measured.__slots__))
-
-
-def main() -> None:
-    """Produce once, measure in turns, print a table and, if asked, JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=4_000_000)
-    parser.add_argument("--merchants", type=int, default=10_000)
-    parser.add_argument("--hot-share", type=float, default=0.0, help="share of all orders of one merchant")
-    parser.add_argument("--packed", type=int, default=1, help="events a message")
-    parser.add_argument("--event-rate", type=int, default=500_000, help="orders a second of event time")
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--brokers", help="a broker that is there already; otherwise the embedded one")
-    parser.add_argument("--json", type=Path, help="append a line for programs to this file")
-    given = parser.parse_args()
-    with EmbeddedRedis() as redis:
-        if given.brokers:
-            result = measure(given, given.brokers, redis.url)
-        else:
-            with EmbeddedBroker() as broker:
-                result = measure(given, broker.address, redis.url)
-    show(given, result)
-    if given.json:
-        with given.json.open("a") as file:
-            file.write(json.dumps(result) + "\n")
-
-
-def measure(given: argparse.Namespace, brokers: str, redis_url: str) -> dict[str, Any]:
-    """All rounds, and what they were made on."""
-    admin = AdminClient({"bootstrap.servers": brokers})
-    topics = [NewTopic("orders", PARTITIONS), NewTopic("baselines", 1), NewTopic("dead-letters", 1)]
-    for made in admin.create_topics(topics).values():
-        made.result()
-    stream = chunks(
-        given.events, given.merchants, given.event_rate, hot_share=given.hot_share, packed=given.packed
-    )
-    events = produce(brokers, "orders", PARTITIONS, stream)
+def beside_bare_loop(
+    name: str, place: Place, load: Load, rounds: int, goals: Goals, workers: int = 2
+) -> Result:
+    """Bare loop and flow in turns over one topic."""
+    topic = f"orders-{name}"
+    make_topics(place.brokers, topic)
+    events = fill(place.brokers, topic, load)
     bare, flow = [], []
-    for number in range(given.rounds):
-        bare.append(bare_loop(brokers, events))
-        flow.append(war_room(brokers, redis_url, events, given.workers, f"bench{number}:"))
-    b, f = medians(bare), medians(flow)
-    return {
-        "benchmark": "throughput",
-        "command": " ".join(sys.argv),
-        "events": events,
-        "merchants": given.merchants,
-        "packed": given.packed,
-        "workers": given.workers,
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-        "bare_loop": asdict(b),
-        "flow": asdict(f),
-        "bare_rates": [round(m.events_a_second) for m in bare],
-        "flow_rates": [round(m.events_a_second) for m in flow],
-        "ratio": f.events_a_second / b.events_a_second,
-    }
+    for number in range(rounds):
+        bare.append(bare_loop(place.brokers, topic, events))
+        flow.append(war_room(place, topic, events, f"bench-{name}-{number}:", workers))
+    return Result(name, goals.question, figures_of(bare, flow, goals), f"{events:,} orders, {rounds} rounds.")
 
 
-def show(given: argparse.Namespace, result: dict[str, Any]) -> None:
-    """A table for people."""
-    table = Table(title=f"{result['events']:,} orders, {given.packed} a message, medians of {given.rounds}")
-    for heading in ("", "orders/s", "CPU s per million", "peak MiB"):
-        table.add_column(heading, justify="left" if not heading else "right")
-    for name in ("bare_loop", "flow"):
-        m = result[name]
-        table.add_row(
-            name.replace("_", " "),
-            f"{m['events_a_second']:,.0f}",
-            f"{m['cpu_seconds_a_million']:.2f}",
-            f"{m['peak_mib']:,.0f}",
-        )
-    console = Console()
-    console.print(table)
-    console.print(f"flow / bare loop: {result['ratio']:.2f}   ({result['machine']})")
+@dataclass(frozen=True, slots=True)
+class Goals:
+    """What is asked, and what is to be reached."""
+
+    question: str
+    rate: str = ""
+    ratio: str = ""
+    cpu: str = ""
+    memory: str = ""
 
 
-if __name__ == "__main__":
-    main()
+def figures_of(bare: Sequence[Measured], flow: Sequence[Measured], goals: Goals) -> list[Figure]:
+    """Rates, their ratios pair by pair, CPU and memory."""
+    pairs = list(zip(bare, flow, strict=True))
+    return [
+        Figure.of(
+            "flow", "orders/s", [f.events_a_second for f in flow], goals.rate,
+            [b.events_a_second for b in bare],
+        ),
+        Figure.of(
+            "flow / bare loop", "ratio",
+            [f.events_a_second / b.events_a_second for b, f in pairs], goals.ratio,
+        ),
+        Figure.of(
+            "CPU of all workers", "s a million", [f.cpu_seconds_a_million for f in flow], goals.cpu,
+            [b.cpu_seconds_a_million for b in bare],
+        ),
+        Figure.of(
+            "peak memory of all workers", "MiB", [f.peak_mib for f in flow], goals.memory,
+            [b.peak_mib for b in bare],
+        ),
+    ]  # fmt: skip
+
+
+def one_against_the_other(
+    name: str, place: Place, loads: tuple[Load, Load], rounds: int, goals: Goals
+) -> Result:
+    """The flow over two topics in turns: the first load's rate over the second's."""
+    topics = [f"orders-{name}-{number}" for number in (0, 1)]
+    make_topics(place.brokers, *topics)
+    events = [fill(place.brokers, topic, load) for topic, load in zip(topics, loads, strict=True)]
+    runs: tuple[list[Measured], list[Measured]] = ([], [])
+    for number in range(rounds):
+        for which in (0, 1):
+            prefix = f"bench-{name}-{number}-{which}:"
+            runs[which].append(war_room(place, topics[which], events[which], prefix))
+    rates = [[m.events_a_second for m in some] for some in runs]
+    ratios = [a / b for a, b in zip(*rates, strict=True)]
+    return Result(
+        name,
+        goals.question,
+        [
+            Figure.of("throughput of the one over the other's", "ratio", ratios, goals.ratio),
+            Figure.of("the one", "orders/s", rates[0], "", rates[1]),
+            Figure.of("peak memory of all workers", "MiB", [m.peak_mib for m in runs[0]], goals.memory),
+        ],
+        f"{events[0]:,} orders each, {rounds} rounds; beside: the other load.",
+    )

@@ -17,17 +17,17 @@ from schemas.dead_letters import DeadLetter
 def send_dead_letters(
     connection: KafkaConnection,
     topic: str,
-    orders: Stream[LaneOutput],
+    events: Stream[LaneOutput],
     baselines: Stream[LaneOutput],
     told: KeyedStream[ShardOutput],
     metrics: Metrics,
 ) -> None:
     """Gather refused events from everywhere and send them, keyed by the partition they came from."""
-    from_orders = op.flat_map("bad_orders", orders, _refused)
+    from_events = op.flat_map("bad_events", events, _refused)
     from_baselines = op.flat_map("bad_baselines", baselines, _refused)
     late = op.flat_map("late", told, _late)
     late = op.inspect("count_late", late, lambda _, item: metrics.dead_lettered([item[1]]))
-    letters = op.merge("letters", from_orders, from_baselines, late)
+    letters = op.merge("letters", from_events, from_baselines, late)
     op.output("dead_letters", letters, DeadLetterSink(connection, topic))
 
 

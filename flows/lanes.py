@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from flows.options import EngineOptions
 from operators.baseline_lane import BaselineLane
 from operators.batches import LaneOutput
 from operators.bytes_kernels import Interner
-from operators.decode import OrderDecoder
+from operators.click_scan import SOURCES
+from operators.click_tally import ClickTally
+from operators.decode import C, ClickDecoder, EventDecoder, OrderDecoder
 from operators.dedup import Dedup, DedupBudget
 from operators.dedup_store import DedupStore
+from operators.event_lane import EventLane
 from operators.metrics import Metrics
-from operators.order_lane import OrderLane
+from operators.order_tally import OrderTally
 from operators.process_clock import ProcessClock
 from operators.tally import Tally
 
+CLICKS_SHARE = 0.75
+"""Most of the memory for duplicates that clicks may take: however many come, orders keep the rest."""
 
-class OrderLanes:
-    """Makes the lane of each partition of orders; they share merchant rows and memory for duplicates."""
+
+class EventLanes:
+    """Makes the lanes of orders and clicks; they share merchant rows and memory for duplicates."""
 
     def __init__(self, engine: EngineOptions, clock: ProcessClock, metrics: Metrics, run_name: str) -> None:
         self._engine = engine
@@ -27,19 +35,39 @@ class OrderLanes:
         self._run_name = run_name
         self._merchants = Interner()
         self._budget = DedupBudget(engine.dedup_memory_bytes)
+        self._clicks_budget = DedupBudget(int(CLICKS_SHARE * engine.dedup_memory_bytes), self._budget)
+        self._click_tallies: list[ClickTally] = []
 
-    def __call__(self, topic: str, partition: int, resume: Any) -> OrderLane:  # noqa: ANN401 - as it was pickled
-        """The lane of one partition, as its last snapshot left it."""
+    def orders(self, topic: str, partition: int, resume: Any) -> EventLane[Any]:  # noqa: ANN401 - as it was pickled
+        """The lane of one partition of orders, as its last snapshot left it."""
+        decoder, tally = OrderDecoder(self._merchants), OrderTally(self._merchants)
+        return self._lane(topic, partition, resume, decoder, tally, self._budget)
+
+    def clicks(self, topic: str, partition: int, resume: Any) -> EventLane[Any]:  # noqa: ANN401
+        """The lane of one partition of clicks, as its last snapshot left it."""
+        decoder, tally = ClickDecoder(self._merchants), ClickTally(self._merchants)
+        self._click_tallies.append(tally)
+        return self._lane(topic, partition, resume, decoder, tally, self._clicks_budget)
+
+    def _lane(
+        self,
+        topic: str,
+        partition: int,
+        resume: Any,  # noqa: ANN401
+        decoder: EventDecoder[C],
+        tally: Tally[C],
+        budget: DedupBudget,
+    ) -> EventLane[C]:
         engine = self._engine
         store = None
         if engine.state_dir is not None:
             store = DedupStore(engine.state_dir / "dedup" / f"{topic}-{partition}", self._run_name)
-        lane = OrderLane(
+        lane = EventLane(
             topic,
             partition,
-            OrderDecoder(self._merchants),
-            Dedup(engine.dedup_horizon_ms, self._budget),
-            Tally(self._merchants),
+            decoder,
+            Dedup(engine.dedup_horizon_ms, budget),
+            tally,
             store,
             self._clock,
             engine.lateness_ms,
@@ -49,10 +77,12 @@ class OrderLanes:
             lane.resume(resume)
         return lane
 
-    def count(self, step_id: str, output: LaneOutput) -> None:
-        """Tell the metrics what a batch of orders became."""
-        del step_id
-        self._metrics.took("orders", output)
+    def count(self, topic: str, output: LaneOutput) -> None:
+        """Tell the metrics what a batch of a topic's events became."""
+        self._metrics.took(topic, output)
+        if self._click_tallies:
+            views = sum(tally.sources for tally in self._click_tallies)
+            self._metrics.click_sources(dict(zip(SOURCES, np.asarray(views).tolist(), strict=True)))
         budget = self._budget
         self._metrics.dedup(budget.ids, budget.used_bytes, self._engine.dedup_horizon_ms, budget.shrunk_total)
 

@@ -16,6 +16,8 @@ class KafkaOptions:
 
     brokers: str
     orders: str = "orders"
+    clicks: str = "clicks"
+    """Empty: there is no click stream."""
     baselines: str = "baselines"
     dead_letters: str = "dead-letters"
     client: dict[str, str] = field(default_factory=dict)
@@ -53,13 +55,17 @@ class EngineOptions:
     """Most raw bytes that a partition reads in one epoch."""
     dedup_horizon_ms: int = 10 * 60 * 1000
     dedup_memory_bytes: int = 1024 * 1024 * 1024
-    """Bound for remembered order ids, over all partitions of one worker process."""
+    """Bound for remembered ids of events, over all partitions of one worker process."""
+    joins_memory_bytes: int = 1024 * 1024 * 1024
+    """Bound for remembered joins, over all shards of one worker process."""
     timezone: str = DEFAULT_TIMEZONE
     sale_opens_ms: int | None = None
     top_size: int = 50
     """Merchants on each leaderboard in Redis."""
     top_min_orders: int = 10
     """Orders in the window below which a merchant is on no leaderboard of multiples."""
+    milestone_min_orders: int = 10
+    """Orders of a merchant's day below which no milestone of it is told."""
     series_watch: tuple[str, ...] = ()
     """Merchants that always have a series."""
     series_merchants: int = 240

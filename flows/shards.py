@@ -53,6 +53,7 @@ class Shards:
         lost: Callable[[int], bool],
         publish_seconds: float,
         run_name: str,
+        workers: int,
     ) -> None:
         self._state_dir = engine.state_dir
         self._rules = ShardRules(
@@ -63,7 +64,9 @@ class Shards:
             top_size=engine.top_size,
             top_min_orders=engine.top_min_orders,
             series_watch=engine.series_watch,
+            milestone_min_orders=engine.milestone_min_orders,
             series_merchants=-(-engine.series_merchants // len(SHARD_KEYS)),
+            joins_bytes=engine.joins_memory_bytes // -(-len(SHARD_KEYS) // workers),
         )
         self._clock = clock
         self._metrics = metrics

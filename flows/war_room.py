@@ -1,7 +1,7 @@
 """The war-room flow, from top to bottom the way the data takes.
 
-orders ──── decode · first copies · sums ──┐ one delta a shard and batch      ┌── Redis
-                 └── dead letters ──┐      ├── shards: windows, multiples ────┤
+orders ──┬─ decode · first copies · sums ──┐ one delta a shard and batch      ┌── Redis
+clicks ──┘       └── dead letters ──┐      ├── shards: windows, multiples ────┤
 baselines ── decode ────────────────┼──────┘        │         └── late ──┐   └── board ── Redis
                                     └── Kafka ──────┼────────────────────┘
 """
@@ -14,20 +14,21 @@ import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
 from flows.dead_letters import send_dead_letters
-from flows.lanes import BaselineLanes, OrderLanes
+from flows.lanes import BaselineLanes, EventLanes
 from flows.options import WarRoomOptions
 from flows.shards import Place, Shards, partitions_of
 from operators.batches import BoardRows, LaneOutput, MerchantRows, ShardSummary
 from operators.delta import ShardBaselines, ShardDelta
 from operators.kafka_connection import KafkaConnection
 from operators.kafka_partition import ReadOptions, StatsListener
-from operators.kafka_source import KafkaSource
+from operators.kafka_source import KafkaSource, LaneFactory
 from operators.metrics import Metrics
 from operators.process_clock import ProcessClock
 from operators.redis_publisher import RedisPublisher
 from operators.redis_sink import RedisSink
 from operators.shard_logic import BoardLogic, ShardOutput
 from operators.shards import BOARD_KEY
+from schemas.alerts import Alert
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,38 +57,45 @@ def build(options: WarRoomOptions, process: Process) -> Dataflow:
         on_lost_offsets=kafka.on_lost_offsets,
     )
     publish_seconds = options.redis.publish_interval_ms / 1000
-    order_lanes = OrderLanes(engine, clock, metrics, process.run_name)
+    topics = [kafka.orders, *([kafka.clicks] if kafka.clicks else [])]
+    lanes = EventLanes(engine, clock, metrics, process.run_name)
     shards = Shards(
         engine,
-        partitions_of(connection, kafka.orders, clock),
+        tuple(source for topic in topics for source in partitions_of(connection, topic, clock)),
         clock,
         metrics,
         publisher.needs_everything,
         publish_seconds,
         process.run_name,
+        process.place.workers,
     )
     flow = Dataflow("war_room")
 
-    # Until all baselines are known no order is counted: its day depends on its merchant's time zone.
+    # Until all baselines are known no event is counted: its day depends on its merchant's time zone.
     baseline_parts = partitions_of(connection, kafka.baselines, clock)
 
-    # Orders are decoded, freed of copies and added up on the worker that reads their partition.
-    orders = op.input(
-        "orders",
-        flow,
-        KafkaSource(
+    def events(topic: str, lane_factory: LaneFactory) -> KafkaSource:
+        return KafkaSource(
             connection,
-            kafka.orders,
-            order_lanes,
+            topic,
+            lane_factory,
             clock,
             reading,
             group=kafka.group,
             on_stats=_lag(metrics),
             hold=lambda: not clock.baselines_through(baseline_parts),
-        ),
-    )
-    orders = op.inspect("count_orders", orders, order_lanes.count)
-    deltas = op.flat_map("deltas", orders, _to_shards)  # (shard, ShardDelta)
+        )
+
+    # Events are decoded, freed of copies and added up on the worker that reads their partition.
+    orders = op.input("orders", flow, events(kafka.orders, lanes.orders))
+    orders = op.inspect("count_orders", orders, lambda _, output: lanes.count(kafka.orders, output))
+    read = [orders]
+    if kafka.clicks:
+        clicks = op.input("clicks", flow, events(kafka.clicks, lanes.clicks))
+        clicks = op.inspect("count_clicks", clicks, lambda _, output: lanes.count(kafka.clicks, output))
+        read.append(clicks)
+    counted = op.merge("events", *read)
+    deltas = op.flat_map("deltas", counted, _to_shards)  # (shard, ShardDelta)
 
     # Baselines go whole to the shard of their merchant.
     baselines = op.input(
@@ -109,6 +117,8 @@ def build(options: WarRoomOptions, process: Process) -> Dataflow:
     inputs = op.merge("shard_inputs", deltas, changes)
     told = op.stateful_batch("shards", inputs, shards)  # (shard, ShardOutput)
 
+    told = op.inspect("count_alerts", told, lambda _, item: metrics.alerted(_fresh_alerts(item[1])))
+
     # What concerns all shards comes together under one key.
     summaries = op.filter_map("summaries", told, _summary)  # ("board", ShardSummary)
     board = op.stateful_batch(
@@ -121,7 +131,7 @@ def build(options: WarRoomOptions, process: Process) -> Dataflow:
     op.output("redis", results, RedisSink(publisher, process.place.part_of, process.place.local_parts))
 
     # What could not be used, from wherever it was found.
-    send_dead_letters(connection, kafka.dead_letters, orders, baselines, told, metrics)
+    send_dead_letters(connection, kafka.dead_letters, counted, baselines, told, metrics)
     return flow
 
 
@@ -136,6 +146,10 @@ def _to_shards(output: LaneOutput) -> list[tuple[str, ShardDelta | ShardBaseline
 def _summary(item: tuple[str, ShardOutput]) -> tuple[str, ShardSummary] | None:
     summary = item[1].summary
     return None if summary is None else (BOARD_KEY, summary)
+
+
+def _fresh_alerts(output: ShardOutput) -> list[Alert]:
+    return [] if output.rows is None else output.rows.alerts.fresh
 
 
 def _rows(item: tuple[str, ShardOutput]) -> tuple[str, MerchantRows | BoardRows] | None:

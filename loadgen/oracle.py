@@ -23,8 +23,8 @@ from schemas.windows import (
     DEFAULT_TIMEZONE,
     FINEST_BUCKET_MS,
     HOUR_MS,
-    MEASURES,
     MINUTE_MS,
+    ORDER_MEASURES,
     SALE,
     SLIDING,
     WINDOWS,
@@ -186,7 +186,7 @@ def _windows(
     for window in WINDOWS:
         starts = np.array([by_zone[zone][window][0] for zone in who.timezones], np.int64)
         inside = bucket >= starts[position] if len(row) else np.zeros(0, bool)
-        for measure in MEASURES:
+        for measure in ORDER_MEASURES:
             total = np.zeros(len(who.ids), np.int64)
             np.add.at(total, position[inside], sums[measure].to_numpy()[inside])
             measures[f"{measure}:{window}"] = total

@@ -10,7 +10,7 @@ import polars as pl
 from loadgen.cells import CANCELLED, CREATED, PAID
 from loadgen.draws import I64
 from loadgen.stream import KINDS, Facts
-from schemas.windows import FINEST_BUCKET_MS, MEASURES
+from schemas.windows import FINEST_BUCKET_MS, ORDER_MEASURES
 
 COMPACT_AT_ROWS: Final = 3_000_000
 _KEYS: Final = ("row", "bucket_ms")
@@ -50,12 +50,12 @@ class Truth:
             self._parts, self._loose = [_added(pl.concat(self._parts))], 0
 
     def sums(self) -> pl.DataFrame:
-        """Columns ``row``, ``bucket_ms`` and ``MEASURES``, in the order of merchant and time."""
+        """Columns ``row``, ``bucket_ms`` and ``ORDER_MEASURES``, in the order of merchant and time."""
         if not self._parts:
-            empty = {"row": pl.Int32, **dict.fromkeys(("bucket_ms", *MEASURES), pl.Int64)}
+            empty = {"row": pl.Int32, **dict.fromkeys(("bucket_ms", *ORDER_MEASURES), pl.Int64)}
             return pl.DataFrame(schema=empty)
         return _added(pl.concat(self._parts)).sort(_KEYS)
 
 
 def _added(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.group_by(_KEYS).agg(pl.col(name).sum() for name in MEASURES)
+    return frame.group_by(_KEYS).agg(pl.col(name).sum() for name in ORDER_MEASURES)

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from schemas.alerts import Alert
 from schemas.dead_letters import DeadLetter
 
 U8 = npt.NDArray[np.uint8]
@@ -124,6 +125,20 @@ class SeriesPoint:
 
 
 @dataclass(slots=True)
+class AlertNews:
+    """What a shard has to tell of its alerts; all of it is safe to write again, by the alerts' ids."""
+
+    told: list[Alert] = field(default_factory=list)
+    active: list[Alert] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    fresh: list[Alert] = field(default_factory=list)
+    """Those of ``told`` that were never handed out before, for counting."""
+
+    def __bool__(self) -> bool:
+        return bool(self.told or self.active or self.ended)
+
+
+@dataclass(slots=True)
 class MerchantRows:
     """Merchants of one shard whose results changed: absolute values, to be written as they are.
 
@@ -147,6 +162,7 @@ class MerchantRows:
     baseline_orders: F64  # n, a day, NaN = absent
     series: list[SeriesPoint] = field(default_factory=list)
     arrived_ms: I64 | None = None  # n, Kafka timestamp of the newest record of the merchant, -1 unknown
+    alerts: AlertNews = field(default_factory=AlertNews)
 
     def __len__(self) -> int:
         return len(self.merchant_ids)
@@ -170,6 +186,12 @@ class ShardSummary:
     candidates: dict[tuple[str, str], list[tuple[str, str | None, float]]]  # metric, window -> best
     minutes: list[SeriesPoint]  # this shard's part of the total's closed minutes, each sent once
     multiples_histogram: I64  # merchants by their 1h sales multiple, schemas-wide bounds below
+    alerts_active: dict[tuple[str, str], int] = field(default_factory=dict)  # rule, severity -> how many hold
+    alerts_suppressed: int = 0  # decided, but not told: too many in one minute
+    joins: int = 0  # joins remembered
+    joins_bytes: int = 0
+    repeated_joins: int = 0
+    forgotten_joins: int = 0
 
 
 MULTIPLE_BOUNDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)

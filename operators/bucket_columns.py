@@ -41,9 +41,9 @@ def merge_rows(rows: I32, values: I64, count: int, scratch: I32) -> int:
 
 
 def narrowest(column: I64) -> npt.NDArray[np.integer]:
-    """The same numbers in the narrowest integer type that holds them."""
-    if not len(column):
-        return column.astype(np.uint8)
+    """The same numbers in the narrowest integer type that holds them; nothing at all if all are 0."""
+    if not column.any():
+        return np.empty(0, np.uint8)
     low, high = int(column.min()), int(column.max())
     return column.astype(np.promote_types(np.min_scalar_type(low), np.min_scalar_type(high)))
 
@@ -100,7 +100,7 @@ class BucketColumns:
         values = np.empty((len(rows), len(MEASURES)), np.int64)
         packed = len(self._packed_rows)
         for m, column in enumerate(self._packed):
-            values[:packed, m] = column
+            values[:packed, m] = column if len(column) else 0
         values[packed:] = self._values[: self._count]
         return rows, values
 

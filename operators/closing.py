@@ -2,10 +2,12 @@
 
 Minutes are closed one by one, in order. Peaks and series points are decided at that moment, from sums over
 closed minutes only; an event that comes later still counts in the sums from then on, but revises no
-peak and no point. Alerts that must be told once belong here too.
+peak and no point. Whatever must be decided once (milestones, alerts) is asked at that moment too.
 """
 
 from __future__ import annotations
+
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -74,6 +76,16 @@ def raise_peaks(rows: I32, end_ms: int, closed: I64, peak_gmv: I64, peak_at_ms: 
             peak_at_ms[row] = end_ms
 
 
+class ClosedMinutes(Protocol):
+    """Who decides on closed minutes: once each, in order."""
+
+    def minute_closed(self, minute: int, rows: Rows) -> None:
+        """``rows`` sold in it, each once; sums over closed minutes include it."""
+
+    def day_began(self, rows: Rows) -> None:
+        """The sums of the closed day of the merchants in ``rows`` begin anew."""
+
+
 class Closing:
     """Closes the minutes of one shard's windows as the watermark passes them."""
 
@@ -112,7 +124,7 @@ class Closing:
         in_hour = minute > current - MINUTES_A_WINDOW
         add_closed(rows, values, in_hour, in_sale, in_day.astype(np.int64), self.columns.closed, self.totals)
 
-    def close(self, watermark_ms: int, merchants: int) -> None:
+    def close(self, watermark_ms: int, merchants: int, deciding: ClosedMinutes) -> None:
         """Close every minute that ends at or before the watermark."""
         stop = watermark_ms // MINUTE_MS
         buckets = self._windows.minutes.buckets
@@ -121,31 +133,32 @@ class Closing:
                 return
             self.next_minute = min(min(buckets), stop)
         if stop - self.next_minute > MOST_POINTS_AT_ONCE:
-            self._close_quietly(stop - MOST_POINTS_AT_ONCE, merchants)
+            self._close_quietly(stop - MOST_POINTS_AT_ONCE, merchants, deciding)
         for minute in range(self.next_minute, stop):
-            self._close_minute(minute, merchants)
+            self._close_minute(minute, merchants, deciding)
             self._note_points(minute)
         self.next_minute = max(self.next_minute, stop)
         self._windows.minutes.drop_before(
             min(self._windows.oldest_minute(), self.next_minute - MINUTES_A_WINDOW)
         )
 
-    def _close_quietly(self, stop: int, merchants: int) -> None:
+    def _close_quietly(self, stop: int, merchants: int, deciding: ClosedMinutes) -> None:
         """Close a long stretch, most of it empty, without points."""
         assert self.next_minute is not None
         held = self._windows.minutes.between(self.next_minute - MINUTES_A_WINDOW, stop)
         busy = {m for b in held for m in (b, b + MINUTES_A_WINDOW) if self.next_minute <= m < stop}
         for minute in sorted(busy):
-            self._close_minute(minute, merchants)
+            self._close_minute(minute, merchants, deciding)
         self.next_minute = stop
 
-    def _close_minute(self, minute: int, merchants: int) -> None:
-        self._begin_days(minute * MINUTE_MS, merchants)
+    def _close_minute(self, minute: int, merchants: int, deciding: ClosedMinutes) -> None:
+        self._begin_days(minute * MINUTE_MS, merchants, deciding)
         buckets = self._windows.minutes.buckets
         gone = buckets.get(minute - MINUTES_A_WINDOW)
         if gone is not None:
             leave_hour(*gone.entries(), self.columns.closed, self.totals)
         bucket = buckets.get(minute)
+        rows: Rows = np.empty(0, np.int32)
         if bucket is not None:
             bucket.pack(self.columns.scratch)
             rows, values = bucket.entries()
@@ -154,13 +167,15 @@ class Closing:
             raise_peaks(rows, end_ms, self.columns.closed, self.columns.peak_gmv, self.columns.peak_at_ms)
             # A new peak has to be shown even if nothing else of the merchant changes any more.
             self.columns.changed[rows[self.columns.peak_at_ms[rows] == end_ms]] |= np.uint8(1 << 2)
+        deciding.minute_closed(minute, rows)
 
-    def _begin_days(self, start_ms: int, merchants: int) -> None:
+    def _begin_days(self, start_ms: int, merchants: int, deciding: ClosedMinutes) -> None:
         for number in self.days.move_to(start_ms):
             rows = np.flatnonzero(self.columns.zone[:merchants] == number)
             for field in (GMV_DAY, ORDERS_DAY):
                 self.totals[field] -= self.columns.closed[rows, field].sum()
                 self.columns.closed[rows, field] = 0
+            deciding.day_began(rows)
 
     def _note_points(self, minute: int) -> None:
         bucket = self._windows.minutes.buckets.get(minute)

@@ -1,26 +1,57 @@
 """Bytes become typed columns here and nowhere else.
 
-The scanner (``operators.scan``) reads the plain shape of an order at a few hundred nanoseconds; a line
-that it leaves is read by the full decoder, which says what is wrong with it. What fails goes aside with
-its reason and takes nothing with it: neighbours in the same message and batch are still counted.
+The scanners (``operators.order_scan``, ``operators.click_scan``) read the plain shape of an event at a few
+hundred nanoseconds; a line that they leave is read by the full decoder, which says what is wrong with it.
+What fails goes aside with its reason and takes nothing with it: neighbours in the same message and batch
+are still counted.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Generic, Protocol, Self, TypeVar
 
 import msgspec
 import numpy as np
 
-from operators.batches import I64, RawBatch
-from operators.bytes_kernels import PADDING_BYTES, Interner, stable_hash
-from operators.scan import LEFT, SCANNED, STATUSES, OrderColumns, scan_orders, split_lines
+from operators.batches import I32, I64, U8, RawBatch
+from operators.bytes_kernels import PADDING_BYTES, U64, Interner, stable_hash
+from operators.click_scan import ACTIONS, EVENT_SEED, OTHER_SOURCE, SOURCES, ClickColumns, scan_clicks
+from operators.json_scan import LEFT, PERSON_SEED, SCANNED, split_lines
+from operators.order_scan import STATUSES, OrderColumns, scan_orders
 from schemas.dead_letters import DeadLetter, Reason
-from schemas.events import FUTURE_TOLERANCE_MS, MAX_ID_BYTES, Order, overlong
+from schemas.events import FUTURE_TOLERANCE_MS, MAX_ID_BYTES, Click, Order, overlong
 
 ACCEPTED = SCANNED
 REJECTED = 2
 """Outcome of a line that went to the dead letters."""
+
+
+class EventColumns(Protocol):
+    """What the columns of every kind of event have, ``n`` each."""
+
+    @property
+    def event_time_ms(self) -> I64:
+        """Event time."""
+
+    @property
+    def merchant(self) -> I32:
+        """Row of the worker's interner."""
+
+    @property
+    def key(self) -> U64:
+        """Hash of what tells an event from its copies, never 0."""
+
+    @property
+    def outcome(self) -> U8:
+        """``ACCEPTED`` or what else became of the line."""
+
+    def first(self, rows: int) -> Self:
+        """The first ``rows`` events."""
+
+
+C = TypeVar("C", bound=EventColumns)
 
 
 class RejectedError(Exception):
@@ -33,14 +64,14 @@ class RejectedError(Exception):
 
 
 @dataclass(slots=True)
-class Decoded:
+class Decoded(Generic[C]):
     """One batch in columns. ``columns`` are valid until the decoder's next batch; rows whose
     ``outcome`` is not ``ACCEPTED`` hold nothing. ``lines``: n x (message, start, end, line number).
     """
 
     raw: RawBatch
     lines: I64
-    columns: OrderColumns
+    columns: C
     dead_letters: list[DeadLetter]
 
     def line_value(self, row: int) -> bytes | None:
@@ -72,22 +103,41 @@ def read_order(line: bytes) -> Order:
 
     Raises ``RejectedError``: ``malformed`` if it is no JSON, ``invalid`` if a field breaks its rule.
     """
+    order = _read(_ORDERS, line)
+    _refuse_overlong(order.order_id, order.merchant_id, order.member_id)
+    return order
+
+
+def read_click(line: bytes) -> Click:
+    """One click from its JSON text. Raises ``RejectedError`` as ``read_order`` does."""
+    click = _read(_CLICKS, line)
+    _refuse_overlong(click.event_id, click.merchant_id, click.visitor_id)
+    return click
+
+
+E = TypeVar("E", Order, Click)
+
+
+def _read(decoder: msgspec.json.Decoder[E], line: bytes) -> E:
     try:
-        order = _DECODER.decode(line)
+        return decoder.decode(line)
     except msgspec.ValidationError as error:
         raise RejectedError("invalid", str(error)) from None
     except (msgspec.DecodeError, UnicodeError) as error:
         raise RejectedError("malformed", str(error)) from None
-    if overlong(order.order_id, order.merchant_id, order.member_id):
+
+
+def _refuse_overlong(*ids: str) -> None:
+    if overlong(*ids):
         raise RejectedError("invalid", f"an id is longer than {MAX_ID_BYTES} bytes")
-    return order
 
 
-_DECODER = msgspec.json.Decoder(Order)
+_ORDERS = msgspec.json.Decoder(Order)
+_CLICKS = msgspec.json.Decoder(Click)
 
 
-class OrderDecoder:
-    """Decodes raw batches of orders, in order. Merchant ids become rows of ``merchants``.
+class EventDecoder(ABC, Generic[C]):
+    """Decodes raw batches of one kind of event, in order. Merchant ids become rows of ``merchants``.
 
     One decoder a partition; ``merchants`` is shared by all decoders of a worker.
     """
@@ -95,19 +145,31 @@ class OrderDecoder:
     def __init__(self, merchants: Interner) -> None:
         self._merchants = merchants
         self._lines = np.empty((1024, 4), np.int64)
-        self._columns = OrderColumns.empty(1024)
+        self._columns = self._empty(1024)
 
-    def decode(self, raw: RawBatch) -> Decoded:
+    @abstractmethod
+    def _empty(self, rows: int) -> C:
+        """Room for ``rows`` events."""
+
+    @abstractmethod
+    def _scan(self, data: U8, lines: I64, columns: C) -> int:
+        """Scan every line; the number of lines left to the full decoder."""
+
+    @abstractmethod
+    def _fill(self, columns: C, row: int, line: bytes) -> None:
+        """Read one line with the full decoder. Raises ``RejectedError``."""
+
+    def decode(self, raw: RawBatch) -> Decoded[C]:
         """Columns of every event in the batch, and the dead letters among them."""
         lines = self._split(raw)
         rows = len(lines)
         if rows > len(self._columns.outcome):
-            self._columns = OrderColumns.empty(2 * rows)
+            self._columns = self._empty(2 * rows)
         columns = self._columns.first(rows)
         # Every id may be new, and none can be longer than its line.
         self._merchants.reserve(rows, min(rows * MAX_ID_BYTES, len(raw.data)))
         decoded = Decoded(raw, lines, columns, [])
-        if scan_orders(raw.data, lines, columns, self._merchants.table):
+        if self._scan(raw.data, lines, columns):
             self._read_what_is_left(decoded)
         self._refuse_future(decoded)
         return decoded
@@ -119,31 +181,21 @@ class OrderDecoder:
             count = split_lines(raw.data, raw.starts, raw.lengths, self._lines)
         return self._lines[:count]
 
-    def _read_what_is_left(self, decoded: Decoded) -> None:
+    def _read_what_is_left(self, decoded: Decoded[C]) -> None:
         columns = decoded.columns
         for row in np.flatnonzero(columns.outcome == LEFT).tolist():
             message, start, end, _ = decoded.lines[row]
             try:
                 if decoded.raw.lengths[message] < 0:
                     raise RejectedError("malformed", "the message has no value")
-                order = read_order(decoded.raw.data[start:end].tobytes())
+                self._fill(columns, row, decoded.raw.data[start:end].tobytes())
             except RejectedError as rejected:
                 columns.outcome[row] = REJECTED
                 decoded.dead_letters.append(decoded.dead_letter(row, rejected.reason, rejected.detail))
                 continue
-            self._fill(columns, row, order)
+            columns.outcome[row] = ACCEPTED
 
-    def _fill(self, columns: OrderColumns, row: int, order: Order) -> None:
-        status = STATUSES.index(order.status)
-        columns.event_time_ms[row] = order.event_time_ms
-        columns.amount_fen[row] = order.amount_fen
-        columns.quantity[row] = order.quantity
-        columns.status[row] = status
-        columns.merchant[row] = self._merchants.add(order.merchant_id)
-        columns.order_key[row] = stable_hash(order.order_id, status + 1) or 1
-        columns.outcome[row] = ACCEPTED
-
-    def _refuse_future(self, decoded: Decoded) -> None:
+    def _refuse_future(self, decoded: Decoded[C]) -> None:
         """One poisoned clock must not move the watermark."""
         columns = decoded.columns
         stamped = decoded.raw.timestamps_ms[decoded.lines[:, 0]]
@@ -153,6 +205,45 @@ class OrderDecoder:
             columns.outcome[row] = REJECTED
             detail = f"event_time is {int(ahead_ms[row])} ms ahead of the record's timestamp"
             decoded.dead_letters.append(decoded.dead_letter(row, "future", detail))
+
+
+class OrderDecoder(EventDecoder[OrderColumns]):
+    """Decodes orders."""
+
+    def _empty(self, rows: int) -> OrderColumns:
+        return OrderColumns.empty(rows)
+
+    def _scan(self, data: U8, lines: I64, columns: OrderColumns) -> int:
+        return scan_orders(data, lines, columns, self._merchants.table)
+
+    def _fill(self, columns: OrderColumns, row: int, line: bytes) -> None:
+        order = read_order(line)
+        status = STATUSES.index(order.status)
+        columns.event_time_ms[row] = order.event_time_ms
+        columns.amount_fen[row] = order.amount_fen
+        columns.quantity[row] = order.quantity
+        columns.status[row] = status
+        columns.merchant[row] = self._merchants.add(order.merchant_id)
+        columns.key[row] = stable_hash(order.order_id, status + 1) or 1
+
+
+class ClickDecoder(EventDecoder[ClickColumns]):
+    """Decodes clicks."""
+
+    def _empty(self, rows: int) -> ClickColumns:
+        return ClickColumns.empty(rows)
+
+    def _scan(self, data: U8, lines: I64, columns: ClickColumns) -> int:
+        return scan_clicks(data, lines, columns, self._merchants.table)
+
+    def _fill(self, columns: ClickColumns, row: int, line: bytes) -> None:
+        click = read_click(line)
+        columns.event_time_ms[row] = click.event_time_ms
+        columns.action[row] = ACTIONS.index(click.action)
+        columns.source[row] = SOURCES.index(click.source) if click.source in SOURCES else OTHER_SOURCE
+        columns.merchant[row] = self._merchants.add(click.merchant_id)
+        columns.person[row] = stable_hash(click.visitor_id, PERSON_SEED)
+        columns.key[row] = stable_hash(click.event_id, EVENT_SEED) or 1
 
 
 def raw_batch(

@@ -1,12 +1,13 @@
-"""Duplicates: the same order id with the same status twice within the horizon is counted once.
+"""Duplicates: the same order with the same status, or the same click, twice within the horizon counts once.
 
-A partition remembers a 64-bit hash of every (order id, status) in open-addressing tables, one for each
-slice of half a horizon of the partition's own event-time progress. An event is a copy if its hash stands in
-any live table. A copy is always recognised while its first copy is at most one horizon behind the
-partition's newest event, and forgotten after one and a half; which of the two depends on event time
-alone, not on batches. Duplicates must arrive in the same partition: producers are asked for that.
+A partition remembers a 64-bit hash of every (order id, status), or of every event id of a click, in
+open-addressing tables, one for each slice of half a horizon of the partition's own event-time progress. An
+event is a copy if its hash stands in any live table. A copy is always recognised while its first copy is at
+most one horizon behind the partition's newest event, and forgotten after one and a half; which of the two
+depends on event time alone, not on batches. Duplicates must arrive in the same partition: producers are asked
+for that.
 
-Two different orders share a hash with probability (ids held) / 2**64 each: with 64 million held,
+Two different events share a hash with probability (ids held) / 2**64 each: with 64 million held,
 3.5e-12 an event, one wrongly dropped order in 290 billion.
 """
 
@@ -89,9 +90,13 @@ def mark_copies(
 
 @dataclass(slots=True)
 class DedupBudget:
-    """Bytes that all tables of one worker process may take, and what that has cost."""
+    """Bytes that the tables of one worker process may take, and what that has cost.
+
+    A budget may be a part of a ``whole``: it has a limit of its own, and what it uses counts in both.
+    """
 
     limit_bytes: int
+    whole: DedupBudget | None = None
     used_bytes: int = 0
     ids: int = 0
     shrunk_total: int = 0
@@ -99,7 +104,26 @@ class DedupBudget:
 
     def fits(self, more_bytes: int) -> bool:
         """Whether ``more_bytes`` are left."""
-        return self.used_bytes + more_bytes <= self.limit_bytes
+        fits = self.used_bytes + more_bytes <= self.limit_bytes
+        return fits and (self.whole is None or self.whole.fits(more_bytes))
+
+    def use(self, more_bytes: int) -> None:
+        """Take bytes, or give back negative ones."""
+        self.used_bytes += more_bytes
+        if self.whole is not None:
+            self.whole.use(more_bytes)
+
+    def remember(self, more_ids: int) -> None:
+        """Count ids that are remembered, or, negative, forgotten."""
+        self.ids += more_ids
+        if self.whole is not None:
+            self.whole.remember(more_ids)
+
+    def shrink(self) -> None:
+        """Count a slice that is forgotten before its time."""
+        self.shrunk_total += 1
+        if self.whole is not None:
+            self.whole.shrink()
 
 
 @dataclass(slots=True)
@@ -130,7 +154,7 @@ _NOTHING: npt.NDArray[np.uint64] = np.zeros(1, np.uint64)
 
 
 class Dedup:
-    """Remembers the orders of one partition. ``tables``: oldest first, at most ``LIVE_TABLES``."""
+    """Remembers the events of one partition. ``tables``: oldest first, at most ``LIVE_TABLES``."""
 
     def __init__(self, horizon_ms: int, budget: DedupBudget) -> None:
         self.slice_ms = horizon_ms // SLICES_A_HORIZON
@@ -165,7 +189,7 @@ class Dedup:
             if count:
                 table.keys.append(self._added[:count].copy())
                 table.count += count
-                self._budget.ids += count
+                self._budget.remember(count)
             table.last_ms = self.newest_ms
             if row == len(keys):
                 return copies
@@ -175,10 +199,10 @@ class Dedup:
         if time_ms >= table.end_ms:
             self._rotate(time_ms)
         elif self._budget.fits(table.slots.nbytes):
-            self._budget.used_bytes += table.slots.nbytes
+            self._budget.use(table.slots.nbytes)
             table.grow()
         else:
-            self._budget.shrunk_total += 1
+            self._budget.shrink()
             self._rotate(time_ms)
 
     def _rotate(self, time_ms: int) -> None:
@@ -191,7 +215,7 @@ class Dedup:
         if self.tables:  # As large as the slice before it, so that it seldom has to grow.
             slots = len(self.tables[-1].slots)
         while self.tables and not self._budget.fits(slots * BYTES_A_SLOT):
-            self._budget.shrunk_total += 1
+            self._budget.shrink()
             self._forget_oldest()
         while slots > FIRST_TABLE_SLOTS and not self._budget.fits(slots * BYTES_A_SLOT):
             slots //= 2
@@ -201,13 +225,13 @@ class Dedup:
 
     def _append(self, table: SliceTable) -> None:
         self._next_number = table.number + 1
-        self._budget.used_bytes += table.slots.nbytes
+        self._budget.use(table.slots.nbytes)
         self.tables.append(table)
 
     def _forget_oldest(self) -> None:
         table = self.tables.popleft()
-        self._budget.used_bytes -= table.slots.nbytes
-        self._budget.ids -= table.count
+        self._budget.use(-table.slots.nbytes)
+        self._budget.remember(-table.count)
 
     def restore(self, number: int, end_ms: int, last_ms: int, keys: U64) -> None:
         """Take back a table from a snapshot; oldest first."""
@@ -216,7 +240,7 @@ class Dedup:
             slots *= 2
         table = SliceTable(number, end_ms, np.zeros(slots, np.uint64), count=len(keys), last_ms=last_ms)
         _insert_all(table.slots, keys)
-        self._budget.ids += len(keys)
+        self._budget.remember(len(keys))
         self._append(table)
         self.newest_ms = max(self.newest_ms, last_ms)
 

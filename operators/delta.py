@@ -6,7 +6,7 @@ The same bytes serve the exchange between processes and the shard's journal.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -25,6 +25,8 @@ class Suspect(msgspec.Struct, frozen=True):
     event_time_ms: int
     values: tuple[int, ...]
     letter: DeadLetter
+    joined: int | None = None
+    """The person, if the event is a join."""
 
 
 class _Head(msgspec.Struct, frozen=True, array_like=True):
@@ -36,11 +38,29 @@ class _Head(msgspec.Struct, frozen=True, array_like=True):
     standing: int
     rows: int
     id_bytes: int
+    measures: int
+    """Bit ``m``: the column of measure ``m`` follows; the others are zeros."""
+    joins: int
     suspects: list[Suspect]
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(_Head)
+
+
+class Joins(NamedTuple):
+    """Joins in the order of the stream; whether each is the first of its visitor, the shard knows."""
+
+    rows: I32  # row of the delta: merchant and bucket
+    people: U64  # hash of visitor_id
+
+    @staticmethod
+    def none() -> Joins:
+        """No joins."""
+        return _NO_JOINS
+
+
+_NO_JOINS: Final = Joins(np.zeros(0, np.int32), np.zeros(0, np.uint64))
 
 
 @dataclass(slots=True)
@@ -60,6 +80,8 @@ class ShardDelta:
     newest_ms: I64  # n, newest event of the row
     arrived_ms: I64  # n, newest Kafka timestamp of the row
     suspects: list[Suspect] = field(default_factory=list)
+    joins: Joins = _NO_JOINS
+    """Not in ``values`` yet."""
 
     def __len__(self) -> int:
         return len(self.buckets)
@@ -74,13 +96,14 @@ class ShardDelta:
         )  # fmt: skip
 
     def to_bytes(self) -> bytes:
-        """One compact block: a head, then the columns one after the other."""
+        """One compact block: a head, then the columns one after the other, without measures of zeros."""
         first, last = int(self.id_offsets[0]), int(self.id_offsets[-1])
+        told = [m for m in range(len(MEASURES)) if self.values[:, m].any()]
         p = self.progress
         head = _ENCODER.encode(
             _Head(
                 self.shard, p.topic, p.partition, p.next_offset, p.newest_ms, int(p.standing),
-                len(self), last - first, self.suspects,
+                len(self), last - first, sum(1 << m for m in told), len(self.joins.rows), self.suspects,
             )
         )  # fmt: skip
         parts = [len(head).to_bytes(4, "little"), head]
@@ -90,9 +113,11 @@ class ShardDelta:
                 self.id_bytes[first:last].tobytes(),
                 self.id_hashes.tobytes(),
                 self.buckets.tobytes(),
-                self.values.tobytes(),
                 self.newest_ms.tobytes(),
                 self.arrived_ms.tobytes(),
+                *(self.values[:, m].tobytes() for m in told),
+                self.joins.rows.tobytes(),
+                self.joins.people.tobytes(),
             ]
         return b"".join(parts)
 
@@ -106,21 +131,28 @@ class ShardDelta:
         )
         delta = ShardDelta.empty(head.shard, progress)
         delta.suspects = head.suspects
-        if not head.rows:
-            return delta
-        n = head.rows
-        at = 4 + length
-        delta.id_offsets = np.frombuffer(block, np.int32, n + 1, at).copy()
-        at += 4 * (n + 1)
-        delta.id_bytes = np.frombuffer(block[at : at + head.id_bytes] + bytes(PADDING_BYTES), np.uint8).copy()
-        at += head.id_bytes
-        delta.id_hashes = np.frombuffer(block, np.uint64, n, at).copy()
-        columns = np.frombuffer(block, np.int64, n * (len(MEASURES) + 3), at + 8 * n).copy()
-        delta.buckets = columns[:n]
-        delta.values = columns[n : n * (len(MEASURES) + 1)].reshape(n, len(MEASURES))
-        delta.newest_ms = columns[n * (len(MEASURES) + 1) : n * (len(MEASURES) + 2)]
-        delta.arrived_ms = columns[n * (len(MEASURES) + 2) :]
+        if head.rows:
+            delta._fill(block, 4 + length, head)
         return delta
+
+    def _fill(self, block: bytes, at: int, head: _Head) -> None:
+        n = head.rows
+        self.id_offsets = np.frombuffer(block, np.int32, n + 1, at).copy()
+        at += 4 * (n + 1)
+        self.id_bytes = np.frombuffer(block[at : at + head.id_bytes] + bytes(PADDING_BYTES), np.uint8).copy()
+        at += head.id_bytes
+        self.id_hashes = np.frombuffer(block, np.uint64, n, at).copy()
+        at += 8 * n
+        told = [m for m in range(len(MEASURES)) if head.measures >> m & 1]
+        columns = np.frombuffer(block, np.int64, n * (3 + len(told)), at).reshape(-1, n).copy()
+        self.buckets, self.newest_ms, self.arrived_ms = columns[:3]
+        self.values = np.zeros((n, len(MEASURES)), np.int64)
+        for column, m in zip(columns[3:], told, strict=True):
+            self.values[:, m] = column
+        if head.joins:
+            at += 8 * n * (3 + len(told))
+            rows = np.frombuffer(block, np.int32, head.joins, at).copy()
+            self.joins = Joins(rows, np.frombuffer(block, np.uint64, head.joins, at + rows.nbytes).copy())
 
     def __reduce__(self) -> tuple[object, tuple[bytes]]:
         return ShardDelta.from_bytes, (self.to_bytes(),)

@@ -35,6 +35,8 @@ class MerchantColumns:
     baseline: I32  # row of the baseline, NO_BASELINE
     scratch: I32  # zeros, for merging
     watched: npt.NDArray[np.bool_]  # has a series
+    told_1h: U8  # steps of the 1h multiple that were told as milestones
+    told_day: U8  # the same of the day multiple
 
     @staticmethod
     def empty(rows: int = 256) -> MerchantColumns:
@@ -52,6 +54,8 @@ class MerchantColumns:
             baseline=np.full(rows, NO_BASELINE, np.int32),
             scratch=np.zeros(rows, np.int32),
             watched=np.zeros(rows, np.bool_),
+            told_1h=np.zeros(rows, np.uint8),
+            told_day=np.zeros(rows, np.uint8),
         )
 
     def reserve(self, rows: int) -> None:

@@ -52,6 +52,7 @@ class Metrics(Collector):
         self._events: Counter[tuple[str, str]] = Counter()
         self._dead_letters: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
         self._alerts: Counter[tuple[str, str]] = Counter()
+        self._click_sources: dict[str, int] = {}
         self._lag: dict[tuple[str, str], float] = {}
         self._state_bytes: dict[str, float] = {}
         self._dedup: tuple[int, int, float, int] | None = None
@@ -73,6 +74,11 @@ class Metrics(Collector):
             self._events[topic, "duplicate"] += output.duplicates
             self._events[topic, "dead_letter"] += len(output.dead_letters)
             self._dead_letters.update(letter.reason for letter in output.dead_letters)
+
+    def click_sources(self, views: dict[str, int]) -> None:
+        """Views that this process has taken so far, by their source."""
+        with self._lock:
+            self._click_sources = views
 
     def dead_lettered(self, letters: Iterable[DeadLetter]) -> None:
         """Events that were refused after their lane (late ones): accepted before, now dead letters."""
@@ -116,10 +122,10 @@ class Metrics(Collector):
         with self._lock:
             self._board = rows
 
-    def alerted(self, alert: Alert) -> None:
-        """An alert has been told."""
+    def alerted(self, alerts: Iterable[Alert]) -> None:
+        """Alerts have been told."""
         with self._lock:
-            self._alerts[alert.rule, alert.severity] += 1
+            self._alerts.update((alert.rule, alert.severity) for alert in alerts)
 
     def started(self, run: int, restarts: int) -> None:
         """This process belongs to run number ``run``; its supervisor has restarted all ``restarts`` times."""
@@ -160,6 +166,12 @@ class Metrics(Collector):
             self._events,
         )
         yield _counters("warroom_dead_letters", "Refused events.", ("reason",), self._dead_letters)
+        yield _counters(
+            "warroom_click_sources",
+            "Views by source; other: an unknown one, or none.",
+            ("source",),
+            Counter(self._click_sources),
+        )
         lag = GaugeMetricFamily(
             "warroom_consumer_lag_messages", "Messages not read yet.", labels=("topic", "partition")
         )
@@ -168,7 +180,7 @@ class Metrics(Collector):
         yield lag
         if self._dedup is not None:
             ids, size, horizon_s, shrunk = self._dedup
-            yield gauge("warroom_dedup_ids", "Order ids remembered to find duplicates.", ids)
+            yield gauge("warroom_dedup_ids", "Ids of events remembered to find duplicates.", ids)
             yield gauge("warroom_dedup_bytes", "Bytes that these take.", size)
             yield gauge("warroom_dedup_horizon_seconds", "How far back duplicates are found.", horizon_s)
             yield counter("warroom_dedup_shrunk", "Times that the horizon was cut for memory.", shrunk)

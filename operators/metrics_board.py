@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -93,7 +94,36 @@ def shard_families(summaries: Iterable[ShardSummary]) -> Iterator[Metric]:
         "Merchants without a usable baseline: they have no multiples.",
         sum(s.without_baseline for s in shards),
     )
+    yield _active_alerts(shards)
+    yield counter(
+        "warroom_alerts_suppressed",
+        "Milestones that were not told because too many came in one minute.",
+        sum(s.alerts_suppressed for s in shards),
+    )
+    yield gauge(
+        "warroom_joins_remembered", "Joins remembered, so that a repeated one does not count.",
+        sum(s.joins for s in shards),
+    )  # fmt: skip
+    yield gauge("warroom_joins_bytes", "Bytes that these take.", sum(s.joins_bytes for s in shards))
+    yield counter(
+        "warroom_repeated_joins", "Joins of visitors who had joined before.",
+        sum(s.repeated_joins for s in shards),
+    )  # fmt: skip
+    yield counter(
+        "warroom_forgotten_joins", "Joins forgotten for want of memory; a repetition would count again.",
+        sum(s.forgotten_joins for s in shards),
+    )  # fmt: skip
     yield counter("warroom_late_events", "Events older than every kept bucket.", sum(s.late for s in shards))
+
+
+def _active_alerts(shards: list[ShardSummary]) -> Metric:
+    family = GaugeMetricFamily("warroom_alerts_active", "Alerts that hold now.", labels=("rule", "severity"))
+    counts: Counter[tuple[str, str]] = Counter()
+    for shard in shards:
+        counts.update(shard.alerts_active)
+    for labels, count in counts.items():
+        family.add_metric(labels, count)
+    return family
 
 
 def publisher_families(stats: PublisherStats) -> Iterator[Metric]:

@@ -34,7 +34,8 @@ MERCHANT_FIELDS: Final = (
     redis_layout.EVENT_TIME,
     redis_layout.UPDATED_AT,
 )
-"""Every field of a merchant's hash; bit ``i`` of a mask of fields is entry ``i``."""
+"""Every field of a merchant's hash. Measures are always there: bit ``i`` of a mask is the ``i``-th field
+after them."""
 
 _MULTIPLES_AT: Final = len(WINDOWS) * len(MEASURES)
 _SINGLES_AT: Final = _MULTIPLES_AT + len(WINDOWS) * len(MULTIPLES)
@@ -123,7 +124,7 @@ def _missing(values: F64, first: int) -> int:
     bits = 0
     for i in range(len(values)):
         if not np.isfinite(values[i]):
-            bits |= 1 << (first + i)
+            bits |= 1 << (first - _MULTIPLES_AT + i)
     return bits
 
 
@@ -143,7 +144,7 @@ def _find_absent(c: _Columns, absent: I64, written: I64, singles_at: int) -> Non
     """The absent fields of each row as bits, and how many fields are to be written."""
     windows, measures = c.measures.shape[1:]
     multiples = c.multiples.shape[2]
-    tail = singles_at + c.singles.shape[1]
+    tail = singles_at - _MULTIPLES_AT + c.singles.shape[1]
     for i in range(len(absent)):
         bits = _missing(c.singles[i], singles_at)
         bits |= (c.peak_at_ms[i] < 0) << tail
@@ -253,7 +254,9 @@ class AbsentFields:
             mask = int(absent[i]) & ~self._known.get(merchant_id, 0)
             if mask:
                 key = _utf8(redis_layout.merchant(prefix, merchant_id))
-                names = (name.encode() for j, name in enumerate(MERCHANT_FIELDS) if mask >> j & 1)
+                names = (
+                    name.encode() for j, name in enumerate(MERCHANT_FIELDS[_MULTIPLES_AT:]) if mask >> j & 1
+                )
                 commands.append(command(b"HDEL", key, *names))
         return commands
 
@@ -278,7 +281,7 @@ def _untouched(changed: int) -> int:
     bits = 0
     for w in range(len(WINDOWS)):
         if not changed >> w & 1:
-            first = _MULTIPLES_AT + w * len(MULTIPLES)
+            first = w * len(MULTIPLES)
             bits |= ((1 << len(MULTIPLES)) - 1) << first
     return bits
 

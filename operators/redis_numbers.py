@@ -106,7 +106,7 @@ def put_scientific(out: U8, at: int, value: float, sign: int) -> int:
 
     One scaling by a power of ten, so that its rounding does not add up: right to 15 digits.
     """
-    exponent = int(math.floor(math.log10(value))) - 15
+    exponent = math.floor(math.log10(value)) - 15
     scaled = value / 10.0**exponent if exponent > 0 else value * 10.0**-exponent
     whole = int(scaled + 0.5)
     count = digits_of(whole)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import redis
 
 from operators.batches import BoardRows, MerchantRows, SeriesPoint
+from operators.redis_alerts import ALERTS_PER_WRITE, PendingAlerts, alert_commands, forget_active
 from operators.redis_board import PendingSeries, board_commands, series_commands, stale_minutes
 from operators.redis_errors import RedisSinkError, refusal
 from operators.redis_held import CatchingUp
@@ -74,6 +75,7 @@ class RedisPublisher:
         self._writer = MerchantWriter(settings.prefix, self._session, self._stats, wall_ms)
         self._pending = PendingMerchants(time.monotonic)
         self._series = PendingSeries()
+        self._alerts = PendingAlerts()
         self._trimmed: set[str] = set()
         self._board: BoardRows | None = None
         self._catching_up = CatchingUp(self._read_progress)
@@ -111,6 +113,8 @@ class RedisPublisher:
         with self._changed:
             self._seen.add(rows.shard)
             self._series.add(rows.series)
+            if rows.alerts:
+                self._alerts.add(rows.shard, rows.alerts)
             self._note_offer()
 
     def offer_board(self, rows: BoardRows) -> None:
@@ -240,6 +244,9 @@ class RedisPublisher:
             if refused is not None:
                 raise refused from None
             raise
+        if not self._ever_open and self._settings.start_over:
+            self._session.send(Bulk([forget_active(self._prefix)]))
+            self._session.receive()
         self._ever_open = True
         if self._session.lost:
             self._session.lost = False
@@ -280,6 +287,7 @@ class RedisPublisher:
         self._held = self._catching_up.held(self._pending.progress())
         self._trouble.held(self._held)
         self._write_board()
+        self._write_alerts()
         if self._write_merchants(target) and self._write_series():
             with self._changed:
                 self._taken = target
@@ -304,6 +312,22 @@ class RedisPublisher:
         with self._changed:
             if self._board is board:
                 self._board = None
+
+    def _write_alerts(self) -> None:
+        """Write what is pending; a shard that is behind what Redis shows waits with its alerts, too."""
+        with self._changed:
+            taken = self._alerts.take(self._held)
+        if not taken:
+            return
+        commands = alert_commands(taken, self._prefix)
+        try:
+            for start in range(0, len(commands), ALERTS_PER_WRITE):
+                self._session.send(Bulk(commands[start : start + ALERTS_PER_WRITE]))
+                self._session.receive()
+        except redis.RedisError:
+            with self._changed:
+                self._alerts.put_back(taken)
+            raise
 
     def _write_series(self) -> bool:
         """Write the points that are pending; False if more have come meanwhile than one write takes."""

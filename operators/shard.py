@@ -15,7 +15,6 @@ import numpy as np
 from operators.batches import (
     I32,
     I64,
-    MULTIPLE_BOUNDS,
     NO_EVENT_MS,
     MerchantRows,
     SeriesPoint,
@@ -26,18 +25,19 @@ from operators.calendar_days import day_bounds_ms
 from operators.closing import Closing
 from operators.delta import ShardBaselines, ShardDelta, Suspect
 from operators.event_clock import EventClock
-from operators.leaders import candidates_of
+from operators.joins import JoinMemory
 from operators.merchant_columns import ALL_CHANGED, NO_BASELINE, MerchantColumns
-from operators.multiples import Baselines, Rows, known_zone, multiples_of, peaks_of, ratio
+from operators.milestones import Book, Milestones
+from operators.multiples import Baselines, Rows, known_zone
+from operators.shard_results import results_of, summary_of
 from operators.windows import Windows
 from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
-from schemas.windows import FINEST_BUCKET_MS, GMV, SLIDING, WINDOWS
+from schemas.windows import FINEST_BUCKET_MS, GMV, SLIDING
 
-STATE_LAYOUT = 1
+STATE_LAYOUT = 2
 """Version of what ``dump`` writes; state of another version is refused."""
 
-HOUR_WINDOW = WINDOWS.index("1h")
 LONGEST = SLIDING[-1]
 
 
@@ -53,6 +53,9 @@ class ShardRules:
     top_min_orders: int
     series_watch: tuple[str, ...]
     series_merchants: int
+    milestone_min_orders: int
+    joins_bytes: int
+    """Bound for the joins that the shard remembers."""
 
 
 class Shard:
@@ -68,6 +71,8 @@ class Shard:
         self.zones = [rules.timezone]
         self.windows = Windows(self.columns, self.zones, rules.sale_opens_ms)
         self.closing = Closing(self.windows)
+        self.milestones = Milestones()
+        self.joins = JoinMemory(rules.joins_bytes)
         self.late = 0
         self._packed_ms = 0
 
@@ -83,10 +88,21 @@ class Shard:
         if len(delta):
             late += self._take_rows(delta)
         if self.clock.watermark_ms >= 0:
-            self.closing.close(self.clock.watermark_ms, len(self.merchants))
+            self.closing.close(self.clock.watermark_ms, len(self.merchants), self)
             self._pack()
         self.late += len(late)
         return late
+
+    def minute_closed(self, minute: int, rows: Rows) -> None:
+        """Decide on what is told once. See ``ClosedMinutes``."""
+        self.milestones.look(minute, rows, self.columns, self.baselines, self._book())
+
+    def day_began(self, rows: Rows) -> None:
+        """What was told of the day before may be told again. See ``ClosedMinutes``."""
+        self.milestones.begin_day(rows, self.columns, self.baselines, self._book())
+
+    def _book(self) -> Book:
+        return Book(self.merchants, self.zones, self.rules.milestone_min_orders)
 
     def _take_rows(self, delta: ShardDelta) -> list[DeadLetter]:
         self.merchants.reserve(len(delta), int(delta.id_offsets[-1] - delta.id_offsets[0]))
@@ -95,12 +111,19 @@ class Shard:
         intern_packed(self.merchants.table, delta.id_bytes, delta.id_offsets, delta.id_hashes, rows)
         self._welcome(before)
         buckets, values = delta.buckets, delta.values
+        newest_ms, arrived_ms = delta.newest_ms, delta.arrived_ms
         late: list[DeadLetter] = []
+        kept = np.ones(len(delta), np.bool_)
         if int(buckets.min()) * FINEST_BUCKET_MS < self._surely_kept_ms():
             kept = self._kept(rows, buckets)
             late = [self._late_row(delta, int(i)) for i in np.flatnonzero(~kept)]
+        if len(delta.joins.rows):
+            values = values.copy()  # the delta goes to the journal as it came
+            self.joins.count(delta.joins.rows, delta.joins.people, delta.id_hashes, kept, values)
+        if late:
             rows, buckets, values = rows[kept], buckets[kept], values[kept]
-        self._add(rows, buckets, values, delta.newest_ms, delta.arrived_ms)
+            newest_ms, arrived_ms = newest_ms[kept], arrived_ms[kept]
+        self._add(rows, buckets, values, newest_ms, arrived_ms)
         return late
 
     def _add(self, rows: I32, buckets: I64, values: I64, newest_ms: I64, arrived_ms: I64) -> None:
@@ -108,9 +131,8 @@ class Shard:
         self.closing.add_behind(rows, buckets, values)
         columns = self.columns
         columns.urgent[rows] = True
-        if len(newest_ms) == len(rows):
-            np.maximum.at(columns.newest_ms, rows, newest_ms)
-            np.maximum.at(columns.arrived_ms, rows, arrived_ms)
+        np.maximum.at(columns.newest_ms, rows, newest_ms)
+        np.maximum.at(columns.arrived_ms, rows, arrived_ms)
 
     def _welcome(self, before: int) -> None:
         """Rows for merchants that appeared: everything of theirs is news."""
@@ -140,7 +162,7 @@ class Shard:
     def _late_row(self, delta: ShardDelta, row: int) -> DeadLetter:
         # Lanes hand over whatever might be late with its bytes, so this is for state that was lost.
         p = delta.progress
-        detail = f"{int(delta.values[row, 0])} orders of one bucket; their bytes are no longer at hand"
+        detail = "the events of one merchant and bucket; their bytes are no longer at hand"
         return DeadLetter(p.topic, p.partition, p.next_offset - 1, 0, "late", None, detail)
 
     def _take_suspects(self, suspects: list[Suspect]) -> list[DeadLetter]:
@@ -148,6 +170,8 @@ class Shard:
         for suspect in suspects:
             row, bucket, values = self._columns_of(suspect)
             if self._kept(row, bucket)[0]:
+                if suspect.joined is not None:
+                    self._count_join(int(row[0]), suspect.joined, values)
                 stamp = np.array([suspect.event_time_ms], np.int64)
                 self._add(row, bucket, values, stamp, np.array([-1], np.int64))
             else:
@@ -171,6 +195,10 @@ class Shard:
         row = self.row_of(suspect.merchant_id)
         bucket = suspect.event_time_ms // FINEST_BUCKET_MS
         return np.array([row], np.int32), np.array([bucket]), np.array([suspect.values], np.int64)
+
+    def _count_join(self, row: int, person: int, values: I64) -> None:
+        hashes = self.merchants.table.hashes[row : row + 1]
+        self.joins.count(_ROW_0, np.array([person], np.uint64), hashes, _KEPT, values)
 
     def row_of(self, merchant_id: str) -> int:
         """The row of a merchant, a new one if it has none."""
@@ -215,39 +243,16 @@ class Shard:
         columns = self.columns
         rows = np.flatnonzero(columns.changed[:count] != 0)
         points = self._take_points()
-        if not len(rows) and not points:
+        alerts = self.milestones.take_news()
+        if not len(rows) and not points and not alerts:
             return None
-        result = self._results(rows)
+        result = results_of(self, rows)
         result.series = points
+        result.alerts = alerts
         columns.changed[rows] = 0
         columns.urgent[rows] = False
         columns.arrived_ms[rows] = -1
         return result
-
-    def _results(self, rows: Rows) -> MerchantRows:
-        columns = self.columns
-        base = columns.baseline[rows]
-        having = base != NO_BASELINE
-        bounds = [self.windows.bounds_ms(z) for z in range(len(self.windows.days.start_ms))]
-        bounds += [bounds[0] if bounds else [(0, 0)] * len(WINDOWS)] * (len(self.zones) - len(bounds))
-        peak, peak_same_period = peaks_of(rows, columns, self.baselines, self.zones)
-        return MerchantRows(
-            shard=self.number,
-            progress=self.clock.offsets,
-            merchant_ids=[self.merchants.text(int(r)) for r in rows],
-            names=[self.baselines.names[b] if b != NO_BASELINE else None for b in base.tolist()],
-            changed=columns.changed[rows],
-            urgent=columns.urgent[rows],
-            measures=columns.sums[rows],
-            multiples=multiples_of(rows, columns, self.baselines, self.zones, bounds),
-            peak_multiple=peak,
-            peak_same_period=peak_same_period,
-            peak_at_ms=np.where(np.isnan(peak), -1, columns.peak_at_ms[rows]),
-            event_time_ms=columns.newest_ms[rows],
-            baseline_gmv=np.where(having, self.baselines.gmv[base], np.nan),
-            baseline_orders=np.where(having, self.baselines.orders[base], np.nan),
-            arrived_ms=columns.arrived_ms[rows],
-        )
 
     def _take_points(self) -> list[SeriesPoint]:
         names = {row: self.merchants.text(row) for row in np.flatnonzero(self.columns.watched).tolist()}
@@ -260,7 +265,8 @@ class Shard:
         return points
 
     def touch(self) -> None:
-        """Have all merchants handed out again: what was written of them is lost or unknown."""
+        """Have everything handed out again: what was written of it is lost or unknown."""
+        self.milestones.touch()
         self.columns.changed[: len(self.merchants)] = ALL_CHANGED
 
     def refresh(self, start: int, stop: int) -> None:
@@ -276,50 +282,11 @@ class Shard:
         self.columns.changed[:count][self.columns.baseline[:count] != NO_BASELINE] = ALL_CHANGED
 
     def summary(self) -> ShardSummary:
-        """What the board needs of this shard, now."""
-        count = len(self.merchants)
-        columns = self.columns
-        base = columns.baseline[:count]
-        candidates = candidates_of(
-            self.merchants, columns, self.baselines, self.rules.top_size, self.rules.top_min_orders
-        )
-        self._watch(candidates)
-        minutes, self.closing.minutes = self.closing.minutes, []
-        hour = ratio(
-            columns.sums[:count, HOUR_WINDOW, GMV], np.where(base >= 0, self.baselines.gmv[base], np.nan)
-        )
-        return ShardSummary(
-            shard=self.number,
-            progress={s: p for s, p in self.clock.progress.items() if p is not None},
-            watermark_ms=self.clock.watermark_ms,
-            newest_ms=self.clock.newest_ms,
-            totals=columns.sums[:count].sum(axis=0),
-            baseline_daily=np.array([np.nansum(self.baselines.gmv), np.nansum(self.baselines.orders)]),
-            same_period=self._same_period_total(np.flatnonzero(base != NO_BASELINE)),
-            merchants=int((columns.newest_ms[:count] >= 0).sum()),
-            without_baseline=int(((base == NO_BASELINE) & (columns.newest_ms[:count] >= 0)).sum()),
-            late=self.late,
-            state_bytes=self.nbytes,
-            candidates=candidates,
-            minutes=minutes,
-            multiples_histogram=np.bincount(
-                np.searchsorted(MULTIPLE_BOUNDS, hour[~np.isnan(hour)]), minlength=len(MULTIPLE_BOUNDS) + 1
-            ),
-        )
-
-    def _same_period_total(self, rows: Rows) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        total = np.zeros(len(WINDOWS))
-        if not len(rows) or not len(self.windows.days.start_ms):
-            return total
-        zone_of = self.columns.zone[rows]
-        for number in np.unique(zone_of).tolist():
-            if number >= len(self.windows.days.start_ms):
-                continue
-            base = self.columns.baseline[rows[zone_of == number]]
-            for w, (start_ms, end_ms) in enumerate(self.windows.bounds_ms(number)):
-                sold = self.baselines.sold_between(base, start_ms, end_ms, self.zones[number])
-                total[w] += np.nansum(sold)
-        return total
+        """What the board needs of this shard, now; closed minutes are handed over once."""
+        summary = summary_of(self)
+        self.closing.minutes = []
+        self._watch(summary.candidates)
+        return summary
 
     def _watch(self, candidates: dict[tuple[str, str], list[tuple[str, str | None, float]]]) -> None:
         """Leaders get a series of their own, as long as there is room, and keep it."""
@@ -338,7 +305,8 @@ class Shard:
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        return self.merchants.nbytes + self.columns.nbytes + self.baselines.nbytes + self.windows.nbytes
+        merchants = self.merchants.nbytes + self.columns.nbytes + self.baselines.nbytes
+        return merchants + self.windows.nbytes + self.joins.nbytes
 
     def dump(self) -> bytes:
         """The whole state as bytes."""
@@ -358,7 +326,13 @@ class Shard:
         for slot, value in state.items():
             setattr(shard, slot, value)
         shard.clock.resume(rules.sources, rules.lateness_ms)
+        shard.joins.limit_bytes = rules.joins_bytes
         return shard
 
 
-_STATE = ("clock", "merchants", "columns", "baselines", "zones", "windows", "closing", "late", "_packed_ms")
+_STATE = (
+    *("clock", "merchants", "columns", "baselines", "zones", "windows", "closing"),
+    *("milestones", "joins", "late", "_packed_ms"),
+)
+_ROW_0 = np.zeros(1, np.int32)
+_KEPT = np.ones(1, np.bool_)

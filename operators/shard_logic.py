@@ -5,6 +5,7 @@ The wall clock decides here when results are handed on, never what they are.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from operators.shard import Shard, ShardRules
 from operators.shard_store import ShardRef, ShardStore
 from schemas.dead_letters import DeadLetter
 from schemas.windows import MINUTE_MS
+
+log = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 30.0
 """Time in which every merchant is handed on once more: quiet ones' multiples change as time passes."""
@@ -59,6 +62,7 @@ class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, Sh
         self._next_rows = 0.0
         self._next_summary = 0.0
         self._refreshed = 0
+        self._forgotten = 0
         self._last_refresh = time.monotonic()
         self._last_snapshot: float | None = None
         self._store: ShardStore | None = None
@@ -68,6 +72,7 @@ class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, Sh
             assert self._store is not None
             self._shard_held = self._store.load(resume, rules)
             self._minutes_upto_ms = resume.minutes_upto_ms
+            self._forgotten = self._shard_held.joins.forgotten
 
     def _shard_of(self, number: int) -> Shard:
         # Bytewax does not tell a logic its key: a new shard learns its number with its first input.
@@ -121,10 +126,21 @@ class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, Sh
         if last or now >= self._next_summary:
             output.summary = shard.summary()
             self._metrics.shard(output.summary)
+            self._tell_forgotten(output.summary)
             if output.summary.minutes:
                 self._minutes_upto_ms = output.summary.minutes[-1].minute_ms + MINUTE_MS
             cost = time.monotonic() - now
             self._next_summary = now + max(self._publish_seconds, cost / SUMMARY_SHARE)
+
+    def _tell_forgotten(self, summary: ShardSummary) -> None:
+        if summary.forgotten_joins > self._forgotten:
+            self._forgotten = summary.forgotten_joins
+            log.warning(
+                "shard %d has forgotten %d joins for want of memory: a repeated one would count again; "
+                "raise engine.joins_memory_mib",
+                summary.shard,
+                summary.forgotten_joins,
+            )
 
     def _refresh(self, shard: Shard, now: float) -> None:
         """Touch a few merchants after the other, all of them within ``REFRESH_SECONDS``."""

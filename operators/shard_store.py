@@ -17,7 +17,7 @@ import numpy as np
 
 from operators.batches import I32, Progress
 from operators.bytes_kernels import PADDING_BYTES
-from operators.delta import ShardBaselines, ShardDelta
+from operators.delta import Joins, ShardBaselines, ShardDelta
 from operators.journal import Journal, Retired, read_upto
 from operators.shard import Shard, ShardRules
 
@@ -86,9 +86,19 @@ def merge_deltas(deltas: list[ShardDelta]) -> list[ShardDelta]:
             newest_ms=np.concatenate([d.newest_ms for d in filled]),
             arrived_ms=np.concatenate([d.arrived_ms for d in filled]),
             suspects=[s for d in filled for s in d.suspects],
+            joins=_joins_of(filled),
         )
     )
     return merged
+
+
+def _joins_of(deltas: list[ShardDelta]) -> Joins:
+    """The joins of all deltas in their order, their rows as they stand one delta behind the other."""
+    before = np.cumsum([0, *(len(d) for d in deltas[:-1])])
+    rows: I32 = np.concatenate(
+        [d.joins.rows + n for d, n in zip(deltas, before, strict=True)], dtype=np.int32
+    )
+    return Joins(rows, np.concatenate([d.joins.people for d in deltas]))
 
 
 def _blocks(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -116,8 +126,9 @@ class ShardStore:
 
     def note(self, delta: ShardDelta, closed_a_minute: bool) -> None:
         """Remember a delta that the shard has taken."""
-        if closed_a_minute:
-            # What came before it was judged by a watermark of the minute before.
+        if closed_a_minute or any(s.joined is not None for s in delta.suspects):
+            # What came before it was judged by a watermark of the minute before. And suspects are taken
+            # before rows: merged with deltas before it, an old join would be first where it was not.
             self._end_segment()
         self._segment.append(delta)
         if closed_a_minute:
@@ -195,6 +206,7 @@ class ShardStore:
         shard.columns.watched[:] = False
         for merchant_id in ref.watched:
             shard.columns.watched[shard.row_of(merchant_id)] = True
+        shard.milestones.resumed()
         shard.touch()
         self._base, self._base_bytes = ref.base, ref.base_bytes
         self._journal = Journal(journal, ref.journal_bytes)

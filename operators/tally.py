@@ -1,87 +1,82 @@
 """Sums per (merchant, finest bucket) inside a batch, and one delta of them for every shard.
 
 Events never cross a process; these deltas do. A merchant with a third of all traffic costs no more than
-any other: its thousands of events in a batch leave as one row a bucket.
+any other: its thousands of events in a batch leave as one row a bucket. What an event adds is known to
+``operators.order_tally`` and ``operators.click_tally``.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from itertools import pairwise
+from typing import Generic, NamedTuple
 
 import numpy as np
 
 from operators.batches import I32, I64, U8, Progress
 from operators.bytes_kernels import U64, Interner, compiled, stable_hash
-from operators.decode import Decoded
-from operators.delta import ShardDelta, Suspect
-from operators.scan import CANCELLED, PAID, REFUNDED
+from operators.decode import C, Decoded
+from operators.delta import Joins, ShardDelta, Suspect
 from operators.shards import SHARDS
-from schemas.windows import FINEST_BUCKET_MS, GMV, MEASURES, ORDERS, REFUNDS, UNITS
+from schemas.windows import MEASURES
+
+MEASURES_WIDE = len(MEASURES)
+SUSPECT = 4
+"""Outcome of a line that may be late: it is not added up, its shard decides."""
+
+
+class Groups(NamedTuple):
+    """Room for the sums of a batch, one row a group. ``scratch``: a power of two of zeros, at least twice
+    the rows; left as zeros. ``counts``: groups so far.
+    """
+
+    scratch: I32
+    merchants: I32
+    buckets: I64
+    values: I64  # rows x MEASURES
+    newest_ms: I64
+    arrived_ms: I64
+    counts: I64
+
+    @staticmethod
+    def empty(rows: int) -> Groups:
+        """Room for ``rows`` groups."""
+        return Groups(
+            scratch=np.zeros(1 << (2 * rows - 1).bit_length(), np.int32),
+            merchants=np.empty(rows, np.int32),
+            buckets=np.empty(rows, np.int64),
+            values=np.empty((rows, len(MEASURES)), np.int64),
+            newest_ms=np.empty(rows, np.int64),
+            arrived_ms=np.empty(rows, np.int64),
+            counts=np.zeros(1, np.int64),
+        )
 
 
 @compiled
-def group_orders(
-    event_time_ms: I64,
-    amount_fen: I64,
-    quantity: I64,
-    status: U8,
-    merchant: I32,
-    outcome: U8,
-    stamped_ms: I64,
-    suspect_before_ms: int,
-    scratch: I32,
-    merchants: I32,
-    buckets: I64,
-    values: I64,
-    newest_ms: I64,
-    arrived_ms: I64,
-) -> tuple[int, int]:
-    """Add up accepted rows by (merchant, bucket); (groups, suspects).
-
-    ``scratch``: a power of two of zeros, at least twice the rows; left as zeros. Rows older than
-    ``suspect_before_ms`` are not added; their outcome becomes 4.
-    """
-    mask = len(scratch) - 1
-    groups = 0
-    suspects = 0
-    for i in range(len(event_time_ms)):
-        if outcome[i] != 0:
-            continue
-        time_ms = event_time_ms[i]
-        if time_ms < suspect_before_ms:
-            outcome[i] = 4
-            suspects += 1
-            continue
-        bucket = time_ms // FINEST_BUCKET_MS
-        who = merchant[i]
-        mixed = np.uint64(who * 0x9E3779B1 + bucket * 0x85EBCA77) * np.uint64(0x9E3779B97F4A7C15)
-        slot = np.int64(mixed >> np.uint64(33)) & mask
-        while True:
-            group = scratch[slot] - 1
-            if group < 0:
-                group = groups
-                groups += 1
-                scratch[slot] = groups
-                merchants[group] = who
-                buckets[group] = bucket
-                newest_ms[group] = time_ms
-                arrived_ms[group] = -1
-                for m in range(4):
-                    values[group, m] = 0
-                break
-            if merchants[group] == who and buckets[group] == bucket:
-                break
-            slot = (slot + 1) & mask
-        if status[i] == PAID:
-            values[group, ORDERS] += 1
-            values[group, UNITS] += quantity[i]
-            values[group, GMV] += amount_fen[i]
-        elif status[i] == REFUNDED or status[i] == CANCELLED:
-            values[group, REFUNDS] += amount_fen[i]
-        newest_ms[group] = max(newest_ms[group], time_ms)
-        arrived_ms[group] = max(arrived_ms[group], stamped_ms[i])
-    scratch[:] = 0
-    return groups, suspects
+def group_of(groups: Groups, who: int, bucket: int, time_ms: int, stamped_ms: int) -> int:
+    """The group of one more event of a merchant in a bucket, begun with zeros if there is none."""
+    mask = len(groups.scratch) - 1
+    mixed = np.uint64(who * 0x9E3779B1 + bucket * 0x85EBCA77) * np.uint64(0x9E3779B97F4A7C15)
+    slot = np.int64(mixed >> np.uint64(33)) & mask
+    while True:
+        group = groups.scratch[slot] - 1
+        if group < 0:
+            break
+        if groups.merchants[group] == who and groups.buckets[group] == bucket:
+            groups.newest_ms[group] = max(groups.newest_ms[group], time_ms)
+            groups.arrived_ms[group] = max(groups.arrived_ms[group], stamped_ms)
+            return int(group)
+        slot = (slot + 1) & mask
+    begun = groups.counts[0]
+    groups.counts[0] = begun + 1
+    groups.scratch[slot] = begun + 1
+    groups.merchants[begun] = who
+    groups.buckets[begun] = bucket
+    groups.newest_ms[begun] = time_ms
+    groups.arrived_ms[begun] = max(stamped_ms, -1)
+    for m in range(MEASURES_WIDE):
+        groups.values[begun, m] = 0
+    return int(begun)
 
 
 @compiled
@@ -111,7 +106,7 @@ def shard_of_merchant(merchant_id: str, shards: int = SHARDS) -> int:
     return (stable_hash(merchant_id) >> 40) % shards
 
 
-class Tally:
+class Tally(ABC, Generic[C]):
     """Adds up a partition's accepted events. Scratch arrays are kept between batches.
 
     ``merchants``: the worker's interner, whose rows the columns name.
@@ -121,52 +116,51 @@ class Tally:
         self._merchants = merchants
         self._shards = shards
         self._shard_of = np.zeros(0, np.uint8)
-        self._resize(1024)
+        self._groups = Groups.empty(1024)
+        self._order = np.empty(1024, np.int64)
 
-    def _resize(self, rows: int) -> None:
-        self._scratch = np.zeros(1 << (2 * rows - 1).bit_length(), np.int32)
-        self._group_merchant = np.empty(rows, np.int32)
-        self._group_bucket = np.empty(rows, np.int64)
-        self._group_values = np.empty((rows, len(MEASURES)), np.int64)
-        self._group_newest = np.empty(rows, np.int64)
-        self._group_arrived = np.empty(rows, np.int64)
-        self._order = np.empty(rows, np.int64)
+    @abstractmethod
+    def _add_up(self, decoded: Decoded[C], suspect_before_ms: int) -> int:
+        """Put the sums of the accepted rows into ``_groups``; the number of suspects among them."""
 
-    def deltas(self, decoded: Decoded, suspect_before_ms: int, progress: Progress) -> list[ShardDelta]:
-        """One delta a shard, in the order of shards; also empty ones, for the progress they carry."""
-        columns = decoded.columns
-        rows = len(columns.outcome)
-        if rows > len(self._group_merchant):
-            self._resize(2 * rows)
-        stamped = decoded.raw.timestamps_ms[decoded.lines[:, 0]]
-        groups, suspects = group_orders(
-            columns.event_time_ms, columns.amount_fen, columns.quantity, columns.status,
-            columns.merchant, columns.outcome, stamped, suspect_before_ms, self._scratch,
-            self._group_merchant, self._group_bucket, self._group_values,
-            self._group_newest, self._group_arrived,
-        )  # fmt: skip
-        deltas = self._split(groups, progress)
+    @abstractmethod
+    def _suspect(self, decoded: Decoded[C], row: int) -> Suspect:
+        """The event of one row, by itself."""
+
+    def _joins(self) -> tuple[I64, U64]:
+        """Of each join that was added up, in the order of the stream: its group and its person."""
+        return np.zeros(0, np.int64), np.zeros(0, np.uint64)
+
+    def deltas(self, decoded: Decoded[C], suspect_before_ms: int, progress: Progress) -> list[ShardDelta]:
+        """One delta a shard, in the order of shards; also empty ones, for the progress they carry.
+
+        Rows older than ``suspect_before_ms`` are not added up; their outcome becomes ``SUSPECT``.
+        """
+        rows = len(decoded.columns.outcome)
+        if rows > len(self._groups.merchants):
+            self._groups = Groups.empty(2 * rows)
+            self._order = np.empty(2 * rows, np.int64)
+        self._groups.counts[0] = 0
+        suspects = self._add_up(decoded, suspect_before_ms)
+        deltas = self._split(int(self._groups.counts[0]), progress)
         if suspects:
             self._add_suspects(decoded, deltas)
         return deltas
 
     def _split(self, groups: int, progress: Progress) -> list[ShardDelta]:
-        known = len(self._shard_of)
-        if known < len(self._merchants):
-            shard_of = np.zeros(len(self._merchants), np.uint8)
-            shard_of[:known] = self._shard_of
-            shards_of(self._merchants.table.hashes, known, shard_of, self._shards)
-            self._shard_of = shard_of
+        self._know_shards()
+        held = self._groups
         bounds = np.zeros(self._shards + 1, np.int64)
-        order_by_shard(self._shard_of, self._group_merchant, groups, self._order, bounds)
+        order_by_shard(self._shard_of, held.merchants, groups, self._order, bounds)
         order = self._order[:groups]
-        merchants = self._group_merchant[order]
+        merchants = held.merchants[order]
         id_offsets, id_bytes = self._merchants.packed(merchants)
         hashes = self._merchants.table.hashes[merchants]
-        buckets = self._group_bucket[order]
-        values = self._group_values[order]
-        newest = self._group_newest[order]
-        arrived = self._group_arrived[order]
+        buckets = held.buckets[order]
+        values = held.values[order]
+        newest = held.newest_ms[order]
+        arrived = held.arrived_ms[order]
+        joins = self._joins_by_shard(order, bounds)
         edges = bounds.tolist()
         return [
             ShardDelta(
@@ -179,26 +173,35 @@ class Tally:
                 values=values[start:stop],
                 newest_ms=newest[start:stop],
                 arrived_ms=arrived[start:stop],
+                joins=joins[shard] if joins else Joins.none(),
             )
             for shard, (start, stop) in enumerate(pairwise(edges))
         ]
 
-    def _add_suspects(self, decoded: Decoded, deltas: list[ShardDelta]) -> None:
-        columns = decoded.columns
-        for row in np.flatnonzero(columns.outcome == 4).tolist():
-            values = [0] * len(MEASURES)
-            status = int(columns.status[row])
-            amount_fen = int(columns.amount_fen[row])
-            if status == PAID:
-                values[ORDERS], values[UNITS], values[GMV] = 1, int(columns.quantity[row]), amount_fen
-            elif status in (REFUNDED, CANCELLED):
-                values[REFUNDS] = amount_fen
-            merchant = int(columns.merchant[row])
-            deltas[int(self._shard_of[merchant])].suspects.append(
-                Suspect(
-                    merchant_id=self._merchants.text(merchant),
-                    event_time_ms=int(columns.event_time_ms[row]),
-                    values=tuple(values),
-                    letter=decoded.dead_letter(row, "late", ""),
-                )
-            )
+    def _joins_by_shard(self, order: I64, bounds: I64) -> list[Joins]:
+        """The joins of every shard, their rows counted within its delta; nothing if there are none."""
+        groups, people = self._joins()
+        if not len(groups):
+            return []
+        place = np.empty(len(order), np.int64)
+        place[order] = np.arange(len(order))
+        row = place[groups]
+        shard = np.searchsorted(bounds, row, side="right") - 1
+        row -= bounds[shard]
+        by_shard = np.argsort(shard, kind="stable")
+        edges = np.searchsorted(shard[by_shard], np.arange(self._shards + 1)).tolist()
+        rows, people = row[by_shard].astype(np.int32), people[by_shard]
+        return [Joins(rows[start:stop], people[start:stop]) for start, stop in pairwise(edges)]
+
+    def _know_shards(self) -> None:
+        known = len(self._shard_of)
+        if known < len(self._merchants):
+            shard_of = np.zeros(len(self._merchants), np.uint8)
+            shard_of[:known] = self._shard_of
+            shards_of(self._merchants.table.hashes, known, shard_of, self._shards)
+            self._shard_of = shard_of
+
+    def _add_suspects(self, decoded: Decoded[C], deltas: list[ShardDelta]) -> None:
+        for row in np.flatnonzero(decoded.columns.outcome == SUSPECT).tolist():
+            shard = int(self._shard_of[decoded.columns.merchant[row]])
+            deltas[shard].suspects.append(self._suspect(decoded, row))

@@ -13,19 +13,20 @@ import numpy as np
 
 from operators.batches import Standing
 from operators.bytes_kernels import Interner
-from operators.decode import OrderDecoder, raw_batch
+from operators.click_tally import ClickTally
+from operators.decode import ClickDecoder, OrderDecoder, raw_batch
 from operators.dedup import FIRST_TABLE_SLOTS, Dedup, DedupBudget
 from operators.dedup_store import DedupStore
 from operators.delta import ShardDelta
+from operators.event_lane import EventLane
 from operators.kafka_message_kernels import MessageColumns, read_messages, take_messages
-from operators.order_lane import OrderLane
+from operators.order_tally import OrderTally
 from operators.process_clock import ProcessClock
 from operators.redis_encoding import RowEncoder
 from operators.redis_pending import PendingMerchants
 from operators.shard import Shard, ShardRules
 from operators.shard_store import RebaseTurns, ShardStore
 from operators.shards import SHARDS
-from operators.tally import Tally
 from schemas.windows import DAY_MS, DEFAULT_TIMEZONE, LATENESS_MS
 
 _START_MS = 1_576_080_000_000
@@ -33,16 +34,26 @@ _ORDER = (
     b'{"order_id":"o%d","merchant_id":"m%d","member_id":"u","amount":1,"quantity":1,'
     b'"status":"paid","event_time":%d}'
 )
+_CLICK = (
+    b'{"event_id":"e%d","merchant_id":"m%d","visitor_id":"u%d","action":"%b","source":"map",'
+    b'"city_tier":1,"event_time":%d}'
+)
+_ACTIONS = (b"view", b"cart", b"favorite", b"join")
 
 
 def warm(directory: Path) -> None:
     """Run every compiled function once; files go to ``directory``."""
-    rules = ShardRules(("orders/0",), LATENESS_MS, DEFAULT_TIMEZONE, _START_MS, 10, 1, ("m1",), 24)
+    sources = ("orders/0", "clicks/0")
+    rules = ShardRules(sources, LATENESS_MS, DEFAULT_TIMEZONE, _START_MS, 10, 1, ("m1",), 24, 1, 1 << 12)
     merchants = Interner(4, 16)
     dedup = Dedup(DAY_MS, DedupBudget(1 << 24))
-    lane = OrderLane(
-        "orders", 0, OrderDecoder(merchants), dedup, Tally(merchants),
+    lane = EventLane(
+        "orders", 0, OrderDecoder(merchants), dedup, OrderTally(merchants),
         DedupStore(directory, "warm"), ProcessClock(), LATENESS_MS, _START_MS,
+    )  # fmt: skip
+    clicks = EventLane(
+        "clicks", 0, ClickDecoder(merchants), Dedup(DAY_MS, DedupBudget(1 << 24)), ClickTally(merchants),
+        None, ProcessClock(), LATENESS_MS, _START_MS,
     )  # fmt: skip
     shards = [Shard(number, rules) for number in range(SHARDS)]
     stores = [ShardStore(directory, number, "warm", RebaseTurns()) for number in range(SHARDS)]
@@ -50,10 +61,15 @@ def warm(directory: Path) -> None:
         at_ms = _START_MS + minute * 60_000
         values: list[bytes | None] = [_ORDER % (minute * 1000 + n, n % 7, at_ms + n) for n in range(100)]
         output = lane.take(raw_batch("orders", 0, minute * 100, values, at_ms))
-        for _, delta in output.to_shards:
+        values = [
+            _CLICK % (minute * 1000 + n, n % 7, n if minute else minute, _ACTIONS[n % 4], at_ms + n)
+            for n in range(1000)
+        ]
+        seen = clicks.take(raw_batch("clicks", 0, minute * 1000, values, at_ms))
+        for _, delta in (*output.to_shards, *seen.to_shards):
             shards[delta.shard].take(ShardDelta.from_bytes(delta.to_bytes()))
             stores[delta.shard].note(delta, True)
-    for _, delta in lane.pulse(Standing.ENDED).to_shards:
+    for _, delta in (*lane.pulse(Standing.ENDED).to_shards, *clicks.pulse(Standing.ENDED).to_shards):
         shards[delta.shard].take(delta)
     dedup.mark(
         np.arange(1, FIRST_TABLE_SLOTS, dtype=np.uint64),

@@ -17,12 +17,14 @@ from operators.merchant_columns import MerchantColumns
 from schemas.windows import (
     DAY,
     FINEST_BUCKET_MS,
+    MEASURES,
     MINUTE_MS,
     SALE,
     SLIDING,
     WINDOWS,
 )
 
+MEASURES_WIDE = len(MEASURES)
 DAY_WINDOW = WINDOWS.index(DAY)
 SALE_WINDOW = WINDOWS.index(SALE)
 BUCKETS_A_MINUTE = MINUTE_MS // FINEST_BUCKET_MS
@@ -59,7 +61,7 @@ def add_to_sums(
                 inside = bucket >= sale_bucket
             if inside:
                 changed[row] |= np.uint8(1 << w)
-                for m in range(4):
+                for m in range(MEASURES_WIDE):
                     sums[row, w, m] += values[i, m]
 
 
@@ -69,7 +71,7 @@ def subtract_from_sums(rows: I32, values: I64, window: int, sums: I64, changed: 
     for i in range(len(rows)):
         row = rows[i]
         changed[row] |= np.uint8(1 << window)
-        for m in range(4):
+        for m in range(MEASURES_WIDE):
             sums[row, window, m] -= values[i, m]
 
 

@@ -24,6 +24,11 @@ EventTimeMs = Annotated[int, Meta(ge=0, le=MAX_EVENT_TIME_MS)]
 Status = Literal["paid", "refunded", "cancelled", "created"]
 Action = Literal["view", "cart", "favorite", "join"]
 
+PLATFORM_SOURCES: Final = ("search", "recommend", "campaign")
+"""Sources of a view that is the platform's traffic."""
+PRIVATE_SOURCES: Final = ("store_page", "qr_code", "member_push", "map", "direct")
+"""Sources of a view that is the merchant's own traffic. Any other source, or none, is neither."""
+
 
 class Order(Struct, frozen=True, gc=False):
     """One change of an order's status, as ``orders`` carries it."""

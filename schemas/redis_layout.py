@@ -62,6 +62,11 @@ def alerts(prefix: str) -> str:
     return f"{prefix}alerts"
 
 
+def alert_ids(prefix: str) -> str:
+    """Sorted set: ids of alerts that stand or stood in the stream, by the end of their bucket in ms."""
+    return f"{prefix}alerts:ids"
+
+
 def active_alerts(prefix: str) -> str:
     """Hash: alert id to the alert as JSON, while it holds."""
     return f"{prefix}alerts:active"

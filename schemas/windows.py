@@ -49,13 +49,40 @@ SALE: Final = "sale"
 WINDOWS: Final = (*(w.name for w in SLIDING), DAY, SALE)
 """Every window's name, in the order in which arrays hold them."""
 
-MEASURES: Final = ("orders", "units", "gmv", "refunds")
+ORDER_MEASURES: Final = ("orders", "units", "gmv", "refunds")
+CLICK_MEASURES: Final = ("new_members", "views", "carts", "favorites", "private_views", "platform_views")
+MEASURES: Final = (*ORDER_MEASURES, *CLICK_MEASURES)
 """Every additive measure's name, in the order in which arrays hold them. Amounts are in fen."""
 
-MULTIPLES: Final = ("sales_multiple", "orders_multiple", "same_period_multiple")
-"""Every multiple's name, in the order in which arrays hold them."""
+ORDERS, UNITS, GMV, REFUNDS = range(len(ORDER_MEASURES))
+NEW_MEMBERS, VIEWS, CARTS, FAVORITES, PRIVATE_VIEWS, PLATFORM_VIEWS = range(
+    len(ORDER_MEASURES), len(MEASURES)
+)
+"""Where each measure stands on the measures' axis: those of orders first, then those of clicks."""
+
+DISTINCT: Final = ("visitors", "buyers", "repeat_buyers", "returning_buyers")
+"""Numbers of different people, exact for small merchants and estimated for large ones."""
+DISTINCT_WINDOWS: Final = ("5m", "1h", DAY, SALE)
+"""The windows that count people; ``repeat_buyers`` and ``returning_buyers`` only in the last two."""
+
+MULTIPLES: Final = ("sales_multiple", "orders_multiple", "same_period_multiple", "new_member_multiple")
+"""Ratios to the merchant's ordinary day."""
+RATES: Final = (
+    *("private_traffic_share", "cart_rate", "favorite_rate", "order_rate"),
+    *("new_member_rate", "conversion", "repurchase_rate"),
+)
+"""Ratios within a window. The last three are over people, so they stand only in ``windows_of`` them."""
+RATIOS: Final = (*MULTIPLES, *RATES)
+"""Every ratio's name, in the order in which arrays hold them. Absent where the divisor is 0 or unknown."""
+
+
+def windows_of(name: str) -> tuple[str, ...]:
+    """The windows in which a measure, a number of people or a ratio is told."""
+    if name in ("visitors", "buyers", "new_member_rate", "conversion"):
+        return DISTINCT_WINDOWS
+    if name in ("repeat_buyers", "returning_buyers", "repurchase_rate"):
+        return (DAY, SALE)
+    return WINDOWS
+
 
 DEFAULT_TIMEZONE: Final = "Asia/Shanghai"
-
-ORDERS, UNITS, GMV, REFUNDS = range(len(MEASURES))
-"""Where each measure stands on the measures' axis."""

@@ -21,9 +21,10 @@ MAY_IMPORT = {
     "warroom": {"schemas", "operators", "flows", "warroom", "loadgen"},
 }
 PLAIN = (
-    *("batches", "scan", "decode", "dedup", "tally", "delta", "order_lane", "bytes_kernels"),
+    *("batches", "json_scan", "order_scan", "click_scan", "decode", "dedup", "bytes_kernels"),
+    *("tally", "order_tally", "click_tally", "delta", "event_lane", "joins", "shard_results"),
     *("event_clock", "calendar_days", "bucket_columns", "merchant_columns", "windows", "closing"),
-    *("multiples", "leaders", "shard", "board"),
+    *("multiples", "leaders", "milestones", "milestone_texts", "shard", "board"),
 )
 """Modules of the engine that know no Kafka, Redis, Prometheus or Bytewax."""
 

@@ -199,14 +199,15 @@ def _refuse_impossible_pairs(settings: Settings, by_path: Mapping[str, Given]) -
             f"{origin}: metrics.port = {settings.metrics.port}: {settings.engine.workers} workers take the "
             f"ports up to {last}; must be at most {65_536 - settings.engine.workers}"
         )
-    topics = {"orders": settings.kafka.orders, "baselines": settings.kafka.baselines}
-    topics["dead_letters"] = settings.kafka.dead_letters
+    kafka = settings.kafka
+    topics = {"orders": kafka.orders, "clicks": kafka.clicks, "baselines": kafka.baselines}
+    topics["dead_letters"] = kafka.dead_letters
     names = list(topics.values())
     for key, name in topics.items():
-        if names.count(name) > 1:
+        if name and names.count(name) > 1:
             given = by_path.get(f"kafka.{key}")
             if given:
                 raise ConfigurationError(
                     f"{given.origin}: kafka.{key} = {name!r}: another setting names the same topic; "
-                    "orders, baselines and dead_letters must be three topics"
+                    "orders, clicks, baselines and dead_letters must be topics of their own"
                 )

@@ -72,14 +72,16 @@ def topic_partitions(settings: KafkaSettings, stopping: Callable[[], bool]) -> t
 
 
 def _topics(settings: KafkaSettings) -> tuple[str, ...]:
-    return (settings.orders, settings.baselines, settings.dead_letters)
+    clicks = (settings.clicks,) if settings.clicks else ()
+    return (settings.orders, *clicks, settings.baselines, settings.dead_letters)
 
 
 def _partitions_of(settings: KafkaSettings, topics: Mapping[str, TopicMetadata], name: str) -> int:
     topic = topics.get(name)
     if topic is None or topic.error is not None:
+        without = '; where there are no clicks, set kafka.clicks = ""' if name == settings.clicks else ""
         raise PreflightError(
-            f"Kafka at {settings.brokers} has no topic {name}; create it or set another in [kafka]"
+            f"Kafka at {settings.brokers} has no topic {name}; create it or set another in [kafka]{without}"
         )
     return len(topic.partitions)
 

@@ -76,6 +76,7 @@ def milliseconds(moment: datetime) -> int:
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
 TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+TopicNameOrNone = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,249}$")]
 _TOPIC: Final = "a topic name of letters, digits, dot, underscore and hyphen"
 
 
@@ -92,6 +93,9 @@ class KafkaSettings(Section):
         default="127.0.0.1:9092", min_length=1, description="host:port, several separated by commas"
     )
     orders: TopicName = Field(default="orders", description=_TOPIC)
+    clicks: TopicNameOrNone = Field(
+        default="clicks", description=f"{_TOPIC}, or an empty text: there is no click stream"
+    )
     baselines: TopicName = Field(default="baselines", description=_TOPIC)
     dead_letters: TopicName = Field(default="dead-letters", description=_TOPIC)
     group: str = Field(
@@ -153,11 +157,13 @@ class EngineSettings(Section):
         default=600.0, ge=0, le=86_400, description="seconds from 0 to 86400"
     )
     dedup_memory_mib: int = Field(default=1024, ge=1, le=1_048_576, description="mebibytes from 1 to 1048576")
+    joins_memory_mib: int = Field(default=1024, ge=1, le=1_048_576, description="mebibytes from 1 to 1048576")
     timezone: Annotated[str, AfterValidator(_known_timezone)] = Field(
         default=DEFAULT_TIMEZONE, description="a time zone of the IANA database, such as Asia/Shanghai"
     )
     leaderboard_size: int = Field(default=50, ge=1, le=1_000, description="merchants from 1 to 1000")
     leaderboard_min_orders: int = Field(default=10, ge=0, description="orders from 0 up")
+    milestone_min_orders: int = Field(default=10, ge=0, description="orders from 0 up")
     series_watch: Annotated[tuple[str, ...], BeforeValidator(_separated_by_commas)] = Field(
         default=(), description="merchant ids: a list of texts"
     )

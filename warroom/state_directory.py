@@ -15,7 +15,7 @@ from bytewax.recovery import init_db_dir
 
 from warroom.errors import StateMismatchError, WarroomError
 
-LAYOUT_VERSION: Final = 1
+LAYOUT_VERSION: Final = 2
 """Grows with every change of what is kept; state of another version is refused, never half-read."""
 LAYOUT_FILE: Final = "layout.json"
 EPOCHS: Final = "epochs"

@@ -14,6 +14,7 @@ def options_of(settings: Settings, *, bounded: bool = False) -> WarRoomOptions:
         kafka=KafkaOptions(
             brokers=kafka.brokers,
             orders=kafka.orders,
+            clicks=kafka.clicks,
             baselines=kafka.baselines,
             dead_letters=kafka.dead_letters,
             client=dict(kafka.client),
@@ -37,10 +38,12 @@ def _engine(settings: Settings, bounded: bool) -> EngineOptions:
         epoch_credit_bytes=engine.epoch_credit_mib * MEBIBYTE,
         dedup_horizon_ms=round(engine.dedup_horizon_seconds * SECOND_MS),
         dedup_memory_bytes=engine.dedup_memory_mib * MEBIBYTE,
+        joins_memory_bytes=engine.joins_memory_mib * MEBIBYTE,
         timezone=engine.timezone,
         sale_opens_ms=None if opens is None else milliseconds(opens),
         top_size=engine.leaderboard_size,
         top_min_orders=engine.leaderboard_min_orders,
+        milestone_min_orders=engine.milestone_min_orders,
         series_watch=engine.series_watch,
         series_merchants=engine.series_merchants,
     )

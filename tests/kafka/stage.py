@@ -64,6 +64,7 @@ class Stage:
         """Start ``warroom run``. ``settings``: of the environment, without the prefix."""
         given = {
             "KAFKA__ORDERS": self.orders,
+            "KAFKA__CLICKS": "",
             "KAFKA__BASELINES": self.baselines,
             "KAFKA__DEAD_LETTERS": self.dead_letters,
             "KAFKA__GROUP": self.group,

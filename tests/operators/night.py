@@ -8,16 +8,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from operators.batches import MerchantRows, Standing
+from operators.batches import Lane, MerchantRows, Standing
 from operators.bytes_kernels import Interner
-from operators.decode import OrderDecoder, raw_batch
+from operators.click_scan import ClickColumns
+from operators.click_tally import ClickTally
+from operators.decode import ClickDecoder, OrderDecoder, raw_batch
 from operators.dedup import Dedup, DedupBudget
 from operators.delta import ShardBaselines, ShardDelta
-from operators.order_lane import OrderLane
+from operators.event_lane import EventLane
+from operators.order_scan import OrderColumns
+from operators.order_tally import OrderTally
 from operators.process_clock import ProcessClock
 from operators.shard import Shard, ShardRules
 from operators.shards import SHARDS
-from operators.tally import Tally, shard_of_merchant
+from operators.tally import shard_of_merchant
 from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
 from schemas.windows import (
@@ -52,6 +56,18 @@ def order(number: int, merchant: str = "m1", at_ms: int = DAY_START_MS, **fields
     return {**event, **fields}
 
 
+def click(number: int, merchant: str = "m1", at_ms: int = DAY_START_MS, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
+    """A click as producers send it; ``fields`` override."""
+    event = {
+        "event_id": f"e{number}",
+        "merchant_id": merchant,
+        "visitor_id": f"u{number % 97}",
+        "action": "view",
+        "event_time": at_ms,
+    }
+    return {**event, **fields}
+
+
 def encoded(event: dict[str, Any]) -> bytes:
     """Compact JSON."""
     return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
@@ -69,10 +85,11 @@ def flat_baseline(merchant_id: str, gmv: float = 2400.0, orders: float = 24.0, *
     )
 
 
-def rules(partitions: int = 1, **fields: Any) -> ShardRules:  # noqa: ANN401
-    """Rules of a shard that reads ``orders`` with some partitions."""
+def rules(partitions: int = 1, click_partitions: int = 0, **fields: Any) -> ShardRules:  # noqa: ANN401
+    """Rules of a shard that reads ``orders`` and ``clicks`` with some partitions."""
+    counts = {"orders": partitions, "clicks": click_partitions}
     given: dict[str, Any] = {
-        "sources": tuple(f"orders/{p}" for p in range(partitions)),
+        "sources": tuple(f"{topic}/{p}" for topic, count in counts.items() for p in range(count)),
         "lateness_ms": LATENESS_MS,
         "timezone": "Asia/Shanghai",
         "sale_opens_ms": DAY_START_MS,
@@ -80,6 +97,8 @@ def rules(partitions: int = 1, **fields: Any) -> ShardRules:  # noqa: ANN401
         "top_min_orders": 1,
         "series_watch": (),
         "series_merchants": 0,
+        "milestone_min_orders": 1,
+        "joins_bytes": 1 << 20,
     }
     return ShardRules(**{**given, **fields})
 
@@ -95,21 +114,36 @@ class WarRoom:
     dead_letters: list[DeadLetter] = field(default_factory=list)
     duplicates: int = 0
     accepted: int = 0
-    offsets: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    offsets: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def __post_init__(self) -> None:
         self.merchants = Interner()
-        budget = DedupBudget(self.memory_bytes)
-        self.lanes = [self._lane(p, budget) for p in range(len(self.shard_rules.sources))]
+        self.budget = DedupBudget(self.memory_bytes)
+        partitions = [source.split("/") for source in self.shard_rules.sources]
+        self.lanes = [self._order_lane(int(p)) for topic, p in partitions if topic == "orders"]
+        self.click_lanes = [self._click_lane(int(p)) for topic, p in partitions if topic == "clicks"]
         self.shards = [Shard(number, self.shard_rules) for number in range(SHARDS)]
 
-    def _lane(self, partition: int, budget: DedupBudget) -> OrderLane:
-        return OrderLane(
+    def _order_lane(self, partition: int) -> EventLane[OrderColumns]:
+        return EventLane(
             "orders",
             partition,
             OrderDecoder(self.merchants),
-            Dedup(self.horizon_ms, budget),
-            Tally(self.merchants),
+            Dedup(self.horizon_ms, self.budget),
+            OrderTally(self.merchants),
+            None,
+            self.clock,
+            self.shard_rules.lateness_ms,
+            self.shard_rules.sale_opens_ms,
+        )
+
+    def _click_lane(self, partition: int) -> EventLane[ClickColumns]:
+        return EventLane(
+            "clicks",
+            partition,
+            ClickDecoder(self.merchants),
+            Dedup(self.horizon_ms, self.budget),
+            ClickTally(self.merchants),
             None,
             self.clock,
             self.shard_rules.lateness_ms,
@@ -117,11 +151,19 @@ class WarRoom:
         )
 
     def send(self, partition: int, values: Sequence[bytes | None], stamp_ms: int = STAMP_MS) -> None:
-        """One batch of messages of a partition."""
-        output = self.lanes[partition].take(
-            raw_batch("orders", partition, self.offsets[partition], list(values), stamp_ms)
-        )
-        self.offsets[partition] += len(values)
+        """One batch of messages of a partition of orders."""
+        self._send("orders", partition, self.lanes[partition], values, stamp_ms)
+
+    def send_clicks(self, partition: int, values: Sequence[bytes | None], stamp_ms: int = STAMP_MS) -> None:
+        """One batch of messages of a partition of clicks."""
+        self._send("clicks", partition, self.click_lanes[partition], values, stamp_ms)
+
+    def _send(
+        self, topic: str, partition: int, lane: Lane, values: Sequence[bytes | None], stamp_ms: int
+    ) -> None:
+        source = f"{topic}/{partition}"
+        output = lane.take(raw_batch(topic, partition, self.offsets[source], list(values), stamp_ms))
+        self.offsets[source] += len(values)
         self.dead_letters += output.dead_letters
         self.duplicates += output.duplicates
         self.accepted += output.accepted
@@ -140,6 +182,8 @@ class WarRoom:
         """Every partition is drained."""
         for partition in range(len(self.lanes)):
             self.stand(partition, Standing.ENDED)
+        for lane in self.click_lanes:
+            self.deliver(lane.pulse(Standing.ENDED).to_shards)
 
     def know(self, *baselines: Baseline) -> None:
         """Baselines arrive."""

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from operators.bytes_kernels import Interner, stable_hash
 from operators.decode import ACCEPTED, Decoded, OrderDecoder, RejectedError, raw_batch, read_order
-from operators.scan import STATUSES
+from operators.order_scan import STATUSES, OrderColumns
 from schemas.events import FUTURE_TOLERANCE_MS, MAX_AMOUNT_FEN, MAX_ID_BYTES, MAX_QUANTITY
 from tests.operators.night import DAY_START_MS, encoded, order
 
 
-def decode(*values: bytes | None, stamp_ms: int = DAY_START_MS) -> tuple[Decoded, Interner]:
+def decode(*values: bytes | None, stamp_ms: int = DAY_START_MS) -> tuple[Decoded[OrderColumns], Interner]:
     merchants = Interner(2, 8)
     return OrderDecoder(merchants).decode(raw_batch("orders", 3, 100, list(values), stamp_ms)), merchants
 
@@ -197,7 +197,7 @@ def test_scanner_and_full_decoder_agree_on_every_line(lines: list[bytes]) -> Non
             assert int(columns.quantity[row]) == expected.quantity
             assert int(columns.status[row]) == status
             assert int(columns.event_time_ms[row]) == expected.event_time_ms
-            assert int(columns.order_key[row]) == stable_hash(expected.order_id, status + 1)
+            assert int(columns.key[row]) == stable_hash(expected.order_id, status + 1)
 
 
 def test_hashes_are_pinned_because_they_decide_where_state_lives() -> None:

@@ -213,8 +213,8 @@ def test_epochs_and_snapshots_are_histograms() -> None:
 def test_alerts_are_counted_by_rule_and_severity() -> None:
     scrape = Scrape()
     alert = Alert("id", "take_off", "m1", "critical", WATERMARK_MS, 57.0, 20.0, "起飛", "takes off")
-    scrape.metrics.alerted(alert)
-    scrape.metrics.alerted(alert)
+    scrape.metrics.alerted([alert])
+    scrape.metrics.alerted([alert])
     assert scrape.value("warroom_alerts_total", rule="take_off", severity="critical") == 2
 
 
@@ -253,7 +253,7 @@ def full_scrape() -> Scrape:
     scrape.metrics.dedup(1, 2, 3, 4)
     scrape.metrics.lag("orders", 0, 1)
     scrape.metrics.took("orders", LaneOutput(messages=1))
-    scrape.metrics.alerted(Alert("i", "r", "s", "info", 0, 1.0, 1.0, "", ""))
+    scrape.metrics.alerted([Alert("i", "r", "s", "info", 0, 1.0, 1.0, "", "")])
     scrape.metrics.watch_publisher(PublisherStats)
     scrape.metrics.started(run=7, restarts=2)
     return scrape

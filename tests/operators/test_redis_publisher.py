@@ -15,7 +15,7 @@ from operators.batches import MerchantRows, SeriesPoint
 from operators.redis_errors import FencedError, RedisRefusedError
 from operators.redis_publisher import RedisPublisher
 from operators.redis_session import Run, next_run
-from schemas.windows import HOUR_MS, MINUTE_MS, MULTIPLES, WINDOWS
+from schemas.windows import HOUR_MS, MEASURES, MINUTE_MS, MULTIPLES, WINDOWS
 from tests.operators.redis_rig import WALL_MS, Reader, board, publishing, rows, settings, write
 from warroom.waiting import wait_until
 
@@ -34,9 +34,8 @@ def test_a_merchants_hash_holds_every_field_of_the_layout(redis_url: str, reader
         write(publisher, rows("m1", value=7, multiple=57.0))
     found = reader.merchant("m1")
     updated_at = int(found.pop("updated_at"))
-    measures = {f"{m}:{w}": "7" for w in WINDOWS for m in ("orders", "units", "gmv", "refunds")}
-    names = ("sales_multiple", "orders_multiple", "same_period_multiple")
-    assert found == measures | {f"{k}:{w}": "57" for w in WINDOWS for k in names} | {
+    measures = {f"{m}:{w}": "7" for w in WINDOWS for m in MEASURES}
+    assert found == measures | {f"{k}:{w}": "57" for w in WINDOWS for k in MULTIPLES} | {
         "name": "店m1",
         "event_time": str(WALL_MS + 7),
         "peak_sales_multiple:1h": "57",

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import operators.shard_store as shard_store
 from operators.batches import Standing
 from operators.delta import ShardBaselines, ShardDelta
-from operators.shard import Shard
+from operators.shard import STATE_LAYOUT, Shard
 from operators.shard_store import RebaseTurns, ShardRef, ShardStore, merge_deltas
 from operators.tally import shard_of_merchant
 from schemas.windows import HOUR_MS
@@ -63,6 +63,7 @@ def state_of(shard: Shard) -> dict[str, Any]:
             shard.merchants.text(r): shard.columns.closed[r].tolist() for r in range(len(shard.merchants))
         },
         "totals": summary.totals.tolist(),
+        "milestones": (list(shard.milestones.recent), shard.milestones.active),
         "closed totals": shard.closing.totals.tolist(),
     }
 
@@ -153,8 +154,8 @@ def test_a_file_that_was_cut_is_refused_with_its_name(tmp_path: Path) -> None:
 def test_state_of_another_layout_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shard = Shard(1, rules())
     block = shard.dump()
-    monkeypatch.setattr("operators.shard.STATE_LAYOUT", 2)
-    with pytest.raises(ValueError, match="state has layout 1; this version reads layout 2"):
+    monkeypatch.setattr("operators.shard.STATE_LAYOUT", 99)
+    with pytest.raises(ValueError, match=f"state has layout {STATE_LAYOUT}; this version reads layout 99"):
         Shard.load(block, rules())
 
 

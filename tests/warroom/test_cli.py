@@ -90,7 +90,7 @@ def test_run_with_a_taken_metrics_port_says_which(tmp_path: Path) -> None:
 
 
 def test_run_with_a_missing_topic_says_which(tmp_path: Path, broker: str) -> None:
-    create_topics(broker, (Topic("orders", 1), Topic("baselines", 1)))
+    create_topics(broker, (Topic("orders", 1), Topic("clicks", 1), Topic("baselines", 1)))
     line = refusal("run", "--brokers", broker, "--metrics-port", str(free_port()), cwd=tmp_path)
     assert line == (
         f"warroom: Kafka at {broker} has no topic dead-letters; create it or set another in [kafka]"

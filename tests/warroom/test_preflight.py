@@ -36,16 +36,24 @@ def test_partitions_of_the_topics_that_are_read_are_found(broker: str) -> None:
     create_topics(broker)
     cluster_id, partitions = topic_partitions(KafkaSettings(brokers=broker), never)
     assert cluster_id
-    assert partitions == {"orders": 4, "baselines": 1}
+    assert partitions == {"orders": 4, "clicks": 4, "baselines": 1}
 
 
 def test_missing_topic_is_refused_by_name(broker: str) -> None:
-    create_topics(broker, (Topic("orders", 1),))
+    create_topics(broker, (Topic("orders", 1), Topic("clicks", 1)))
     with pytest.raises(PreflightError) as caught:
         topic_partitions(KafkaSettings(brokers=broker), never)
     assert str(caught.value) == (
         f"Kafka at {broker} has no topic baselines; create it or set another in [kafka]"
     )
+
+
+def test_missing_clicks_are_refused_with_the_way_to_do_without(broker: str) -> None:
+    create_topics(broker, (Topic("orders", 1), Topic("baselines", 1), Topic("dead-letters", 1)))
+    with pytest.raises(PreflightError, match=r'no topic clicks; .* no clicks, set kafka.clicks = ""$'):
+        topic_partitions(KafkaSettings(brokers=broker), never)
+    _, partitions = topic_partitions(KafkaSettings(brokers=broker, clicks=""), never)
+    assert partitions == {"orders": 1, "baselines": 1}
 
 
 def test_broker_that_is_away_is_waited_for_and_named(caplog: pytest.LogCaptureFixture) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from warroom.errors import StateMismatchError, WarroomError
-from warroom.state_directory import LAYOUT_FILE, Layout, StateDirectory
+from warroom.state_directory import LAYOUT_FILE, LAYOUT_VERSION, Layout, StateDirectory
 
 LAYOUT = Layout("cluster-a", {"orders": 4, "baselines": 1}, snapshot_partitions=2)
 
@@ -41,7 +41,7 @@ def test_directory_is_opened_again_by_the_same_layout(tmp_path: Path) -> None:
         ({"partitions": {"orders": 6, "baselines": 1}}, "topics and partitions baselines/1, orders/4,"),
         ({"partitions": {"sales": 4, "baselines": 1}}, "this run's is baselines/1, sales/4;"),
         ({"cluster_id": "cluster-b"}, "state is of Kafka cluster cluster-a, this run's is cluster-b;"),
-        ({"version": 99}, "state is of layout 1, this run's is 99;"),
+        ({"version": 99}, f"state is of layout {LAYOUT_VERSION}, this run's is 99;"),
         ({"snapshot_partitions": 3}, "state is of snapshot partitions 2, this run's is 3;"),
     ],
 )
@@ -58,14 +58,14 @@ def test_state_of_something_else_is_refused(tmp_path: Path, fields: dict[str, An
 def test_layout_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     open_and_close(tmp_path)
     (tmp_path / LAYOUT_FILE).write_text("{")
-    with pytest.raises(StateMismatchError, match="layout unreadable, this is layout 1;"):
+    with pytest.raises(StateMismatchError, match=f"layout unreadable, this is layout {LAYOUT_VERSION};"):
         open_and_close(tmp_path)
 
 
 def test_layout_file_of_another_shape_is_refused_by_its_version(tmp_path: Path) -> None:
     open_and_close(tmp_path)
     (tmp_path / LAYOUT_FILE).write_text(json.dumps({"version": 7, "colour": "red"}))
-    with pytest.raises(StateMismatchError, match="layout 7, this is layout 1;"):
+    with pytest.raises(StateMismatchError, match=f"layout 7, this is layout {LAYOUT_VERSION};"):
         open_and_close(tmp_path)
 
 

@@ -1,9 +1,14 @@
-"""An order's way inside the worker that reads it: bytes, columns, first copies, sums for every shard."""
+"""An event's way inside the worker that reads it: bytes, columns, first copies, sums for every shard.
+
+Orders and clicks go the same way; their decoders and tallies differ.
+"""
 
 from __future__ import annotations
 
+from typing import Generic
+
 from operators.batches import NO_EVENT_MS, LaneOutput, Progress, RawBatch, Standing
-from operators.decode import OrderDecoder
+from operators.decode import C, EventDecoder
 from operators.dedup import Dedup
 from operators.dedup_store import DedupState, DedupStore
 from operators.delta import ShardDelta
@@ -15,16 +20,16 @@ from schemas.windows import HOUR_MS, SLIDING
 LONGEST = SLIDING[-1]
 
 
-class OrderLane:
-    """The lane of one partition of ``orders``. See ``operators.batches.Lane``."""
+class EventLane(Generic[C]):
+    """The lane of one partition of ``orders`` or ``clicks``. See ``operators.batches.Lane``."""
 
     def __init__(
         self,
         topic: str,
         partition: int,
-        decoder: OrderDecoder,
+        decoder: EventDecoder[C],
         dedup: Dedup,
-        tally: Tally,
+        tally: Tally[C],
         store: DedupStore | None,
         clock: ProcessClock,
         lateness_ms: int,
@@ -51,7 +56,7 @@ class OrderLane:
         """Count a batch: one delta for every shard, and what could not be used."""
         decoded = self._decoder.decode(raw)
         columns = decoded.columns
-        duplicates = self._dedup.mark(columns.order_key, columns.event_time_ms, columns.outcome)
+        duplicates = self._dedup.mark(columns.key, columns.event_time_ms, columns.outcome)
         self._next_offset = int(raw.offsets[-1]) + 1
         deltas = self._tally.deltas(decoded, self._suspect_before_ms(), self._progress(Standing.LIVE))
         return LaneOutput(

@@ -1,0 +1,128 @@
+"""``python -m benchmarks [NAME…]``: how fast, how soon, how much memory; beside a bare loop in the same run.
+
+Without a name: ``all``, everything but the hour. ``quick`` is a glimpse in two minutes. Results are printed,
+appended to ``benchmarks/results.jsonl`` and shown in ``benchmarks/RESULTS.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from benchmarks import results
+from benchmarks.catch_up import catch_up
+from benchmarks.latency import latency
+from benchmarks.memory import memory
+from benchmarks.results import Result
+from benchmarks.start_up import start_up
+from benchmarks.throughput import Goals, Load, Place, beside_bare_loop, one_against_the_other
+from benchmarks.trouble import trouble
+from benchmarks.workers import workers
+from tests.kafka.apache_kafka import ApacheKafka
+from warroom.services import EmbeddedBroker, EmbeddedRedis
+
+MEASURE: Final = (
+    "How many orders a second, beside a bare loop (consume, decode, group by) over the same topic"
+)
+EMBEDDED: Final = Goals(f"{MEASURE}, embedded broker?", "≥ 583,000", "≥ 0.80", "≤ 2.0", "≤ 2,048")
+KAFKA: Final = Goals(f"{MEASURE}, Apache Kafka?", "≥ 800,000", "≥ 0.80", "≤ 2.0", "≤ 2,048")
+PACKED: Final = Goals(f"{MEASURE}, 50 orders a message?", "≥ 1,500,000", "≥ 0.75")
+HOT: Final = Goals(
+    "One merchant with a third of all traffic, against Zipf 1.1 alone: what does it cost?", ratio="≥ 0.95"
+)
+MILLION: Final = Goals(
+    "1,000,000 merchants against 1,000: what do they cost?", ratio="≥ 0.80", memory="≤ 4,096"
+)
+
+
+def _throughput(place: Place) -> Result:
+    return beside_bare_loop("throughput", place, Load(), 5, EMBEDDED)
+
+
+def _quick(place: Place) -> Result:
+    return beside_bare_loop("quick", place, Load(events=3_000_000), 2, EMBEDDED)
+
+
+def _packed(place: Place) -> Result:
+    return beside_bare_loop("packed", place, Load(packed=50), 3, PACKED)
+
+
+def _hot(place: Place) -> Result:
+    loads = Load(events=6_000_000, hot_share=1 / 3), Load(events=6_000_000)
+    return one_against_the_other("hot-merchant", place, loads, 3, HOT)
+
+
+def _million(place: Place) -> Result:
+    loads = Load(events=6_000_000, merchants=1_000_000), Load(events=6_000_000, merchants=1_000)
+    return one_against_the_other("million-merchants", place, loads, 3, MILLION)
+
+
+EMBEDDED_BENCHMARKS: Final[dict[str, Callable[[Place], Result]]] = {
+    "throughput": _throughput,
+    "packed": _packed,
+    "hot-merchant": _hot,
+    "million-merchants": _million,
+    "latency": lambda place: latency(place, 100_000, 120.0, 1),
+    "catch-up": lambda place: catch_up(place, 100_000, 60.0, 1),
+    "start": lambda place: start_up(place, 1_000_000, 3),
+    "workers": lambda place: workers(place, Load(events=4_000_000), 3),
+    "trouble": lambda place: trouble(place, 0.1),
+    "trouble-full": lambda place: trouble(place, 1.0),
+    "quick": _quick,
+    "hour": lambda place: memory(place, 50_000, 3600.0),
+}
+APACHE: Final = "apache-kafka"
+SUITES: Final = {
+    "all": [APACHE, *(n for n in EMBEDDED_BENCHMARKS if n not in ("quick", "hour", "trouble-full"))],
+}
+
+
+@contextmanager
+def _embedded() -> Iterator[Place]:
+    with EmbeddedBroker() as broker, EmbeddedRedis() as redis:
+        yield Place(broker.address, redis.url)
+
+
+@contextmanager
+def _apache() -> Iterator[Place]:
+    directory = Path(tempfile.mkdtemp(prefix="warroom-kafka-"))
+    try:
+        with ApacheKafka(directory) as kafka, EmbeddedRedis() as redis:
+            yield Place(kafka.address, redis.url)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def run(name: str) -> Result:
+    """One benchmark on servers of its own."""
+    if name == APACHE:
+        with _apache() as place:
+            return beside_bare_loop(APACHE, place, Load(), 3, KAFKA)
+    with _embedded() as place:
+        return EMBEDDED_BENCHMARKS[name](place)
+
+
+def main() -> None:
+    """Run what was asked for, show and keep the results."""
+    names = [APACHE, *EMBEDDED_BENCHMARKS, *SUITES]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "names", nargs="*", default=["all"], choices=names, metavar="NAME", help=", ".join(names)
+    )
+    parser.add_argument("--no-keep", action="store_true", help="print only")
+    given = parser.parse_args()
+    for name in [n for asked in given.names for n in SUITES.get(asked, [asked])]:
+        result = run(name)
+        results.show(result)
+        if not given.no_keep:
+            results.keep(result)
+            results.write_page()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""What a click adds to the sums of its merchant and bucket.
+
+A join adds nothing here: whether it is the first of its visitor is known to the merchant's shard alone, so
+it travels there by itself.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from operators.batches import I64
+from operators.bytes_kernels import U64, Interner, compiled
+from operators.click_scan import (
+    CART,
+    FAVORITE,
+    FIRST_PRIVATE,
+    JOIN,
+    OTHER_SOURCE,
+    SOURCES,
+    VIEW,
+    ClickColumns,
+)
+from operators.decode import Decoded
+from operators.delta import Suspect
+from operators.shards import SHARDS
+from operators.tally import SUSPECT, Groups, Tally, group_of
+from schemas.windows import CARTS, FAVORITES, FINEST_BUCKET_MS, MEASURES, PLATFORM_VIEWS, PRIVATE_VIEWS, VIEWS
+
+MEASURE_OF = np.array([VIEWS, CARTS, FAVORITES, -1], np.int64)
+"""By the number of an action; a join has none."""
+
+
+@compiled
+def group_clicks(
+    columns: ClickColumns,
+    stamped_ms: I64,
+    suspect_before_ms: int,
+    groups: Groups,
+    join_groups: I64,
+    join_people: U64,
+    sources: I64,
+) -> tuple[int, int]:
+    """Add up accepted rows by (merchant, bucket); (suspects, whose outcome is set, joins).
+
+    Joins go to ``join_groups`` and ``join_people`` in order; ``sources`` counts views by their source.
+    """
+    suspects = 0
+    joins = 0
+    for i in range(len(columns.event_time_ms)):
+        if columns.outcome[i] != 0:
+            continue
+        time_ms = columns.event_time_ms[i]
+        action = columns.action[i]
+        source = columns.source[i]
+        if action == VIEW:
+            sources[source] += 1
+        if time_ms < suspect_before_ms:
+            columns.outcome[i] = SUSPECT
+            suspects += 1
+            continue
+        bucket = time_ms // FINEST_BUCKET_MS
+        group = group_of(groups, columns.merchant[i], bucket, time_ms, stamped_ms[i])
+        if action == VIEW:
+            groups.values[group, VIEWS] += 1
+            if source != OTHER_SOURCE:
+                groups.values[group, PRIVATE_VIEWS if source >= FIRST_PRIVATE else PLATFORM_VIEWS] += 1
+        elif action == CART:
+            groups.values[group, CARTS] += 1
+        elif action == FAVORITE:
+            groups.values[group, FAVORITES] += 1
+        else:
+            join_groups[joins] = group
+            join_people[joins] = columns.person[i]
+            joins += 1
+    groups.scratch[:] = 0
+    return suspects, joins
+
+
+class ClickTally(Tally[ClickColumns]):
+    """Adds up clicks. ``sources``: views since it was made, by their place in ``SOURCES``."""
+
+    def __init__(self, merchants: Interner, shards: int = SHARDS) -> None:
+        super().__init__(merchants, shards)
+        self.sources: I64 = np.zeros(len(SOURCES), np.int64)
+        self._join_groups = np.empty(1024, np.int64)
+        self._join_people = np.empty(1024, np.uint64)
+        self._join_count = 0
+
+    def _add_up(self, decoded: Decoded[ClickColumns], suspect_before_ms: int) -> int:
+        rows = len(decoded.columns.outcome)
+        if rows > len(self._join_groups):
+            self._join_groups = np.empty(2 * rows, np.int64)
+            self._join_people = np.empty(2 * rows, np.uint64)
+        stamped_ms = decoded.raw.timestamps_ms[decoded.lines[:, 0]]
+        suspects, self._join_count = group_clicks(
+            decoded.columns, stamped_ms, suspect_before_ms, self._groups,
+            self._join_groups, self._join_people, self.sources,
+        )  # fmt: skip
+        return suspects
+
+    def _joins(self) -> tuple[I64, U64]:
+        return self._join_groups[: self._join_count], self._join_people[: self._join_count]
+
+    def _suspect(self, decoded: Decoded[ClickColumns], row: int) -> Suspect:
+        columns = decoded.columns
+        values = [0] * len(MEASURES)
+        action, source = int(columns.action[row]), int(columns.source[row])
+        if action != JOIN:
+            values[MEASURE_OF[action]] = 1
+        if action == VIEW and source != OTHER_SOURCE:
+            values[PRIVATE_VIEWS if source >= FIRST_PRIVATE else PLATFORM_VIEWS] = 1
+        return Suspect(
+            merchant_id=self._merchants.text(int(columns.merchant[row])),
+            event_time_ms=int(columns.event_time_ms[row]),
+            values=tuple(values),
+            letter=decoded.dead_letter(row, "late", ""),
+            joined=int(columns.person[row]) if action == JOIN else None,
+        )

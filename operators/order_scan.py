@@ -1,0 +1,218 @@
+"""Compiled scanner of order events: JSON bytes to columns. ``operators.json_scan`` says what it reads."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from operators.batches import I32, I64, U8
+from operators.bytes_kernels import U64, InternTable, compiled, hash_bytes, intern, load_u8, load_u64
+from operators.json_scan import (
+    CLOSE,
+    COMMA,
+    LEFT,
+    OPEN,
+    QUOTE,
+    SCANNED,
+    TEXT,
+    TRUTH,
+    after_space,
+    digits_end,
+    first_word,
+    id_end,
+    shared_kind,
+    string_end,
+    typed_end,
+    unknown_end,
+    value_at,
+    whole_number,
+    word,
+)
+from schemas.events import MAX_AMOUNT_FEN, MAX_EVENT_TIME_MS, MAX_QUANTITY
+
+PAID, REFUNDED, CANCELLED, CREATED = 0, 1, 2, 3
+STATUSES = ("paid", "refunded", "cancelled", "created")
+
+REQUIRED = 0b111111  # order_id, merchant_id, member_id, amount, status, event_time
+
+_ORDER_ID, _MERCHANT, _MEMBER = word("order_id"), word("merchant_id"), word("member_id")
+_AMOUNT, _QUANTITY, _STATUS = word("amount"), word("quantity"), word("status")
+_EVENT_TIME, _ITEM_ID, _FIRST_ORDER = word("event_time"), word("item_id"), word("first_order")
+_PAID, _REFUNDED, _CANCELLED, _CREATED = word("paid"), word("refunded"), word("cancelled"), word("created")
+
+# The last eight bytes of the names that are longer than eight.
+_MERCHANT_TAIL = np.frombuffer(b"chant_id", np.uint8).copy()
+_FIRST_TAIL = np.frombuffer(b"st_order", np.uint8).copy()
+
+
+class OrderColumns(NamedTuple):
+    """Order events in columns, ``n`` each, in the order of the stream."""
+
+    event_time_ms: I64
+    amount_fen: I64
+    quantity: I64
+    status: U8
+    merchant: I32  # row of the worker's interner
+    key: U64  # hash of order_id and status, never 0
+    outcome: U8
+
+    def first(self, rows: int) -> OrderColumns:
+        """The first ``rows`` events."""
+        return OrderColumns._make(column[:rows] for column in self)
+
+    @staticmethod
+    def empty(rows: int) -> OrderColumns:
+        """Room for ``rows`` events."""
+        return OrderColumns(
+            np.empty(rows, np.int64),
+            np.empty(rows, np.int64),
+            np.empty(rows, np.int64),
+            np.empty(rows, np.uint8),
+            np.empty(rows, np.int32),
+            np.empty(rows, np.uint64),
+            np.empty(rows, np.uint8),
+        )
+
+
+@compiled
+def _status_of(data: U8, p: int, length: int) -> int:
+    head = first_word(data, p, length)
+    if length == 4 and head == _PAID:
+        return PAID
+    if length == 8 and head == _REFUNDED:
+        return REFUNDED
+    if length == 9 and head == _CANCELLED and load_u8(data, p + 8) == 100:
+        return CANCELLED
+    if length == 7 and head == _CREATED:
+        return CREATED
+    return -1
+
+
+@compiled
+def _optional_kind(head: np.uint64, data: U8, p: int, length: int) -> int:
+    """Kind of an optional contract field, 0 if the name is not one."""
+    if length == 7 and head == _ITEM_ID:
+        return TEXT
+    if length == 11 and head == _FIRST_ORDER and load_u64(data, p + 3) == load_u64(_FIRST_TAIL, 0):
+        return TRUTH
+    return shared_kind(head, data, p, length)
+
+
+@compiled
+def scan_order(data: U8, start: int, end: int, columns: OrderColumns, i: int, table: InternTable) -> int:
+    """Read the order in ``data[start:end]`` into row ``i``; SCANNED, or LEFT with the row undefined.
+
+    ``data[end]`` must be a newline (or the padding behind the last value).
+    """
+    p = after_space(data, start)
+    if load_u8(data, p) != OPEN:
+        return LEFT
+    p = after_space(data, p + 1)
+    seen = 0
+    order_at = order_length = merchant_at = merchant_length = 0
+    quantity = 1
+    status = -1
+    while True:
+        if load_u8(data, p) != QUOTE:
+            return LEFT
+        name = p + 1
+        p = string_end(data, name)
+        if p < 0:
+            return LEFT
+        length = p - name
+        head = first_word(data, name, length)
+        p = value_at(data, p)
+        if p < 0:
+            return LEFT
+        at = p
+        if length == 8 and head == _ORDER_ID:
+            p = id_end(data, at)
+            if p < 0:
+                return LEFT
+            order_at = at + 1
+            order_length = p - order_at
+            p += 1
+            seen |= 1
+        elif length == 11 and head == _MERCHANT and load_u64(data, name + 3) == load_u64(_MERCHANT_TAIL, 0):
+            p = id_end(data, at)
+            if p < 0:
+                return LEFT
+            merchant_at = at + 1
+            merchant_length = p - merchant_at
+            p += 1
+            seen |= 2
+        elif length == 9 and head == _MEMBER and load_u8(data, name + 8) == 100:
+            p = id_end(data, at)
+            if p < 0:
+                return LEFT
+            p += 1
+            seen |= 4
+        elif length == 6 and head == _AMOUNT:
+            p = digits_end(data, at)
+            amount = whole_number(data, at, p)
+            if amount < 0 or amount > MAX_AMOUNT_FEN:
+                return LEFT
+            columns.amount_fen[i] = amount
+            seen |= 8
+        elif length == 6 and head == _STATUS:
+            if load_u8(data, at) != QUOTE:
+                return LEFT
+            p = string_end(data, at + 1)
+            if p < 0:
+                return LEFT
+            status = _status_of(data, at + 1, p - at - 1)
+            if status < 0:
+                return LEFT
+            p += 1
+            seen |= 16
+        elif (
+            length == 10
+            and head == _EVENT_TIME
+            and load_u8(data, name + 8) == 109
+            and load_u8(data, name + 9) == 101
+        ):
+            p = digits_end(data, at)
+            time_ms = whole_number(data, at, p)
+            if time_ms < 0 or time_ms > MAX_EVENT_TIME_MS:
+                return LEFT
+            columns.event_time_ms[i] = time_ms
+            seen |= 32
+        elif length == 8 and head == _QUANTITY:
+            p = digits_end(data, at)
+            quantity = whole_number(data, at, p)
+            if quantity < 1 or quantity > MAX_QUANTITY:
+                return LEFT
+        else:
+            kind = _optional_kind(head, data, name, length)
+            p = typed_end(data, at, kind) if kind else unknown_end(data, at)
+            if p < 0:
+                return LEFT
+        p = after_space(data, p)
+        if load_u8(data, p) == COMMA:
+            p = after_space(data, p + 1)
+            continue
+        if load_u8(data, p) != CLOSE:
+            return LEFT
+        break
+    if seen != REQUIRED or after_space(data, p + 1) < end:
+        return LEFT
+    columns.quantity[i] = quantity
+    columns.status[i] = status
+    columns.merchant[i] = intern(
+        table, data, merchant_at, merchant_length, hash_bytes(data, merchant_at, merchant_length, 0)
+    )
+    key = hash_bytes(data, order_at, order_length, status + 1)
+    columns.key[i] = key if key != 0 else np.uint64(1)
+    return SCANNED
+
+
+@compiled
+def scan_orders(data: U8, lines: I64, columns: OrderColumns, table: InternTable) -> int:
+    """Scan every line into its row; the number of lines left to the full decoder."""
+    left = 0
+    for i in range(len(lines)):
+        outcome = scan_order(data, lines[i, 1], lines[i, 2], columns, i, table)
+        columns.outcome[i] = outcome
+        left += outcome
+    return left

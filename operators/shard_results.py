@@ -1,0 +1,98 @@
+"""What a shard tells: rows of merchants for Redis, and a summary for the board. Its state stays as it is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from operators.batches import F64, MULTIPLE_BOUNDS, MerchantRows, ShardSummary
+from operators.leaders import candidates_of
+from operators.merchant_columns import NO_BASELINE
+from operators.multiples import Rows, multiples_of, peaks_of, ratio
+from schemas.windows import GMV, WINDOWS
+
+if TYPE_CHECKING:
+    from operators.shard import Shard
+
+HOUR_WINDOW = WINDOWS.index("1h")
+
+
+def results_of(shard: Shard, rows: Rows) -> MerchantRows:
+    """What Redis is to show of some merchants."""
+    columns = shard.columns
+    base = columns.baseline[rows]
+    having = base != NO_BASELINE
+    bounds = [shard.windows.bounds_ms(z) for z in range(len(shard.windows.days.start_ms))]
+    bounds += [bounds[0] if bounds else [(0, 0)] * len(WINDOWS)] * (len(shard.zones) - len(bounds))
+    peak, peak_same_period = peaks_of(rows, columns, shard.baselines, shard.zones)
+    return MerchantRows(
+        shard=shard.number,
+        progress=shard.clock.offsets,
+        merchant_ids=[shard.merchants.text(int(r)) for r in rows],
+        names=[shard.baselines.names[b] if b != NO_BASELINE else None for b in base.tolist()],
+        changed=columns.changed[rows],
+        urgent=columns.urgent[rows],
+        measures=columns.sums[rows],
+        multiples=multiples_of(rows, columns, shard.baselines, shard.zones, bounds),
+        peak_multiple=peak,
+        peak_same_period=peak_same_period,
+        peak_at_ms=np.where(np.isnan(peak), -1, columns.peak_at_ms[rows]),
+        event_time_ms=columns.newest_ms[rows],
+        baseline_gmv=np.where(having, shard.baselines.gmv[base], np.nan),
+        baseline_orders=np.where(having, shard.baselines.orders[base], np.nan),
+        arrived_ms=columns.arrived_ms[rows],
+    )
+
+
+def summary_of(shard: Shard) -> ShardSummary:
+    """What the board needs of a shard, now."""
+    count = len(shard.merchants)
+    columns = shard.columns
+    base = columns.baseline[:count]
+    candidates = candidates_of(
+        shard.merchants, columns, shard.baselines, shard.rules.top_size, shard.rules.top_min_orders
+    )
+    hour = ratio(
+        columns.sums[:count, HOUR_WINDOW, GMV], np.where(base >= 0, shard.baselines.gmv[base], np.nan)
+    )
+    return ShardSummary(
+        shard=shard.number,
+        progress={s: p for s, p in shard.clock.progress.items() if p is not None},
+        watermark_ms=shard.clock.watermark_ms,
+        newest_ms=shard.clock.newest_ms,
+        totals=columns.sums[:count].sum(axis=0),
+        baseline_daily=np.array([np.nansum(shard.baselines.gmv), np.nansum(shard.baselines.orders)]),
+        same_period=_same_period_total(shard, np.flatnonzero(base != NO_BASELINE)),
+        merchants=int((columns.newest_ms[:count] >= 0).sum()),
+        without_baseline=int(((base == NO_BASELINE) & (columns.newest_ms[:count] >= 0)).sum()),
+        late=shard.late,
+        state_bytes=shard.nbytes,
+        candidates=candidates,
+        minutes=shard.closing.minutes,
+        multiples_histogram=np.bincount(
+            np.searchsorted(MULTIPLE_BOUNDS, hour[~np.isnan(hour)]), minlength=len(MULTIPLE_BOUNDS) + 1
+        ),
+        joins=len(shard.joins),
+        joins_bytes=shard.joins.nbytes,
+        repeated_joins=shard.joins.repeated,
+        forgotten_joins=shard.joins.forgotten,
+        alerts_active=dict(Counter((a.rule, a.severity) for a in shard.milestones.active.values())),
+        alerts_suppressed=shard.milestones.suppressed,
+    )
+
+
+def _same_period_total(shard: Shard, rows: Rows) -> F64:
+    total = np.zeros(len(WINDOWS))
+    if not len(rows) or not len(shard.windows.days.start_ms):
+        return total
+    zone_of = shard.columns.zone[rows]
+    for number in np.unique(zone_of).tolist():
+        if number >= len(shard.windows.days.start_ms):
+            continue
+        base = shard.columns.baseline[rows[zone_of == number]]
+        for w, (start_ms, end_ms) in enumerate(shard.windows.bounds_ms(number)):
+            sold = shard.baselines.sold_between(base, start_ms, end_ms, shard.zones[number])
+            total[w] += np.nansum(sold)
+    return total
