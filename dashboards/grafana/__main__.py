@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from dashboards.grafana import any_merchant
 from dashboards.grafana.definition import Board
 from dashboards.grafana.merchant import merchant
 from dashboards.grafana.pipeline import pipeline
@@ -14,14 +15,16 @@ from dashboards.grafana.war_room import war_room
 
 PUBLISHED: Final = Path(__file__).parent / "published"
 BOARDS: Final[tuple[Board, ...]] = (war_room(), merchant(), pipeline(), rehearsal())
+"""Those that ask Prometheus."""
 
 
-def published_file(board: Board) -> Path:
-    """Where a dashboard's JSON stands."""
-    return PUBLISHED / f"{board.uid}.json"
+def published() -> dict[Path, str]:
+    """Every dashboard's file with its text."""
+    texts = {board.uid: json_text(board) for board in BOARDS} | {any_merchant.UID: any_merchant.json_text()}
+    return {PUBLISHED / f"{uid}.json": text for uid, text in texts.items()}
 
 
 if __name__ == "__main__":
-    for each in BOARDS:
-        published_file(each).write_text(json_text(each), encoding="utf-8")
-        print(published_file(each))
+    for file, text in published().items():
+        file.write_text(text, encoding="utf-8")
+        print(file)

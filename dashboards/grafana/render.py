@@ -53,7 +53,7 @@ def dashboard(board: Board) -> builders.Dashboard:
         .time(board.since, "now")
         .timezone("browser")
         .tooltip(models.DashboardCursorSync.CROSSHAIR)
-        .link(_to_the_others())
+        .link(to_the_others())
         .with_variable(_data_source())
         .annotation(_marks(board.marks))
     )
@@ -70,7 +70,8 @@ def _add_row(made: builders.Dashboard, row: Row) -> None:
         made.with_panel(BUILDERS[panel.kind](panel))
 
 
-def _to_the_others() -> builders.DashboardLink:
+def to_the_others() -> builders.DashboardLink:
+    """Links to every dashboard of the war room, with what was chosen here."""
     return (
         builders.DashboardLink("Warroom")
         .type(models.DashboardLinkType.DASHBOARDS)

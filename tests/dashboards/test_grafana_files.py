@@ -12,9 +12,9 @@ import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from dashboards.grafana.__main__ import BOARDS, PUBLISHED, published_file
+from dashboards.grafana import any_merchant
+from dashboards.grafana.__main__ import BOARDS, PUBLISHED, published
 from dashboards.grafana.definition import COLUMNS, Board, Panel
-from dashboards.grafana.render import json_text
 
 PROVISIONING = PUBLISHED.parent / "provisioning"
 KNOWN_UNITS = {"none", "short", "percentunit", "bytes", "s", "cps", "wps", "currencyJPY", "bool_yes_no"}
@@ -27,7 +27,7 @@ boards = pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.uid)
 
 
 def document(board: Board) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(published_file(board).read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads((PUBLISHED / f"{board.uid}.json").read_text(encoding="utf-8"))
     return found
 
 
@@ -44,14 +44,13 @@ def selectors(expr: str) -> list[str]:
     return re.findall(r"\{([^}]*)\}", expr)
 
 
-@boards
-def test_the_published_json_is_what_the_code_says(board: Board) -> None:
-    text = published_file(board).read_text(encoding="utf-8")
-    assert text == json_text(board), "run: python -m dashboards.grafana"
+@pytest.mark.parametrize("file", published(), ids=lambda file: file.name)
+def test_the_published_json_is_what_the_code_says(file: Path) -> None:
+    assert file.read_text(encoding="utf-8") == published()[file], "run: python -m dashboards.grafana"
 
 
 def test_there_is_no_other_json() -> None:
-    assert sorted(PUBLISHED.glob("*.json")) == sorted(published_file(board) for board in BOARDS)
+    assert sorted(PUBLISHED.glob("*.json")) == sorted(published())
 
 
 @boards
@@ -191,6 +190,17 @@ def test_provisioning_points_at_the_folder_of_the_json() -> None:
     assert Path(provider["options"]["path"]).name == PUBLISHED.name
     assert provider["disableDeletion"]
     assert not provider["allowUiUpdates"]
-    (source,) = yaml.safe_load((PROVISIONING / "datasources.yml").read_text())["datasources"]
-    assert source["type"] == "prometheus"
-    assert source["jsonData"]["timeInterval"] == "5s"
+    sources = yaml.safe_load((PROVISIONING / "datasources.yml").read_text())["datasources"]
+    assert [source["type"] for source in sources] == ["prometheus", any_merchant.PLUGIN]
+    assert sources[0]["jsonData"]["timeInterval"] == "5s"
+
+
+def test_any_merchant_is_asked_of_the_json_api() -> None:
+    told = json.loads((PUBLISHED / f"{any_merchant.UID}.json").read_text(encoding="utf-8"))
+    assert [v["name"] for v in told["templating"]["list"]] == ["infinity", "merchant"]
+    assert told["links"][0]["tags"] == ["warroom"]
+    for panel in told["panels"]:
+        (target,) = panel["targets"]
+        assert target["datasource"] == {"type": any_merchant.PLUGIN, "uid": "$infinity"}
+        assert target["url"].startswith("/api/v1/")
+        assert panel["description"]
