@@ -160,15 +160,6 @@ def _input() -> Row:
                 f"sum by (topic, outcome) ({rate('warroom_events_total')})",
                 "{{topic}} {{outcome}}",
             ),
-            Panel(
-                "states",
-                "Workers over time",
-                "Whether each worker answers Prometheus: a gap in the green is a restart or worse.",
-                "none",
-                (Query(select("up"), "{{instance}}", high=1.0),),
-                UP,
-                states=((0, "does not answer", "red"), (1, "answers", "green")),
-            ),
             _panel(
                 "curves",
                 "Messages by topic",
@@ -186,6 +177,16 @@ def _input() -> Row:
                 "{{topic}}/{{partition}}",
                 LAG,
             ),
+            Panel(
+                "states",
+                "Workers over time",
+                "Whether each worker answers Prometheus: a gap in the green is a restart or worse.",
+                "none",
+                (Query(select("up"), "{{instance}}", high=1.0),),
+                UP,
+                states=((0, "does not answer", "red"), (1, "answers", "green")),
+                width=6,
+            ),
             _panel(
                 "curves",
                 "Watermark delay over time",
@@ -195,6 +196,7 @@ def _input() -> Row:
                 "{{job}}",
                 DELAY,
                 low=-86_400.0,
+                width=6,
             ),
             _panel(
                 "curves",
@@ -205,6 +207,7 @@ def _input() -> Row:
                 f"max by (job) ({select('warroom_watermark_timestamp_seconds')})",
                 "{{job}}",
                 DELAY,
+                width=6,
             ),
             _panel(
                 "curves",
@@ -215,6 +218,7 @@ def _input() -> Row:
                 "{{source}}",
                 quiet="without a click stream there are no sources",
                 stacked=True,
+                width=6,
             ),
         ),
     )
@@ -294,6 +298,7 @@ def _bad_input() -> Row:
                 ),
                 high=1.0,
                 quiet="while nothing is read there is no share",
+                width=12,
             ),
             _panel(
                 "curves",
@@ -303,6 +308,7 @@ def _bad_input() -> Row:
                 f"sum by (dimension) ({rate('warroom_rollup_other_total')})",
                 "{{dimension}}",
                 quiet="it begins with the first value too many",
+                width=12,
             ),
         ),
     )

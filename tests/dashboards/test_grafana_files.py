@@ -159,6 +159,17 @@ def test_no_two_panels_lie_on_each_other_and_none_leaves_the_grid(board: Board) 
         taken |= cells
 
 
+@boards
+def test_every_row_fills_the_grid(board: Board) -> None:
+    for row in board.rows:
+        left = COLUMNS
+        for panel in row.panels:
+            left -= panel.width
+            assert left >= 0, (row.title, panel.title)
+            left = left or COLUMNS
+        assert left == COLUMNS, row.title
+
+
 def test_thresholds_ascend_and_are_given_with_a_reason() -> None:
     everywhere: list[Panel] = [panel for board in BOARDS for panel in board.panels]
     for panel in everywhere:
