@@ -87,11 +87,13 @@ class Night:
         self.broker = EmbeddedBroker()
         self.redis = EmbeddedRedis()
         self.first_port = free_ports(WORKERS)
-        self.load_port, self.probe_port = free_port(), free_port()
+        self.load_port, self.probe_port, self.verify_port = free_port(), free_port(), free_port()
+        self.oracle = directory / "oracle.json"
         targets: dict[str, Any] = {
             "warroom": targets_file("warroom", LOOPBACK, self.first_port, WORKERS),
             "loadgen": targets_file("loadgen", LOOPBACK, self.load_port, 1),
             "probe": targets_file("loadgen", LOOPBACK, self.probe_port, 1),
+            "verify": targets_file("loadgen", LOOPBACK, self.verify_port, 1),
         }
         self.prometheus = PrometheusServer(targets, alertmanagers)
         self._stack = ExitStack()
@@ -133,7 +135,7 @@ class Night:
         file.write_text(self._toml, encoding="utf-8")
         return self._start(
             *("loadgen.cli", "run", file, "--brokers", self.broker.address, "--speed", self._speed),
-            *("--metrics-port", self.load_port),
+            *("--metrics-port", self.load_port, "--oracle", self.oracle),
         )
 
     def start_probe(self) -> subprocess.Popen[bytes]:
@@ -141,6 +143,13 @@ class Night:
         return self._start(
             *("loadgen.cli", "probe", "--brokers", self.broker.address, "--redis", self.redis.url),
             *("--seconds", 0, "--anyway", "--metrics-port", self.probe_port),
+        )
+
+    def start_verify(self) -> subprocess.Popen[bytes]:
+        """Compare Redis with the oracle until told to stop."""
+        return self._start(
+            *("loadgen.cli", "verify", "--oracle", self.oracle, "--redis", self.redis.url),
+            *("--every", 1, "--metrics-port", self.verify_port),
         )
 
     def kill_a_worker(self) -> None:
@@ -171,11 +180,15 @@ class Night:
         self.wait("all is published", "sum(warroom_redis_backlog_merchants) == 0")
         self.scraped_after(time.time())
 
-    def exported(self) -> dict[str, str]:
-        """The text that every process which lives exports, by port."""
-        ports = [*range(self.first_port, self.first_port + WORKERS), self.load_port, self.probe_port]
-        pages = {}
+    @property
+    def worker_ports(self) -> range:
+        """Where the workers serve their metrics."""
+        return range(self.first_port, self.first_port + WORKERS)
+
+    def exported(self, *ports: int) -> list[str]:
+        """What the processes at these ports export."""
+        pages = []
         for port in ports:
             with urllib.request.urlopen(f"http://{LOOPBACK}:{port}/metrics", timeout=5) as reply:
-                pages[str(port)] = reply.read().decode()
+                pages.append(reply.read().decode())
         return pages

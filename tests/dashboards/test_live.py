@@ -12,6 +12,8 @@ from dashboards.grafana.__main__ import BOARDS
 from dashboards.grafana.definition import Board, Query, Variable
 from dashboards.prometheus.__main__ import GROUPS
 from dashboards.prometheus.rule import Alert, Recording, one_line
+from loadgen.cli import read_answers
+from loadgen.verify import differences
 from schemas import redis_layout
 from schemas.windows import WINDOWS
 from tests.dashboards.conftest import STAR, Proof
@@ -44,7 +46,7 @@ def asked() -> list[tuple[str, Query]]:
 
 @pytest.mark.parametrize(("name", "query"), asked(), ids=[name for name, _ in asked()])
 def test_every_query_of_every_panel_gives_plausible_data(proof: Proof, name: str, query: Query) -> None:
-    series = proof.night.prometheus.instant(filled_in(query.expr), proof.at_s)
+    series = proof.series(filled_in(query.expr))
     assert series, f"{name} gives nothing: {filled_in(query.expr)}"
     for labels, value in series:
         assert query.low <= value <= query.high, (labels, value)
@@ -67,7 +69,7 @@ def test_every_variable_has_values_to_choose(proof: Proof, board: Board, variabl
 
 @pytest.mark.parametrize("rule", RECORDED, ids=lambda rule: rule.name)
 def test_every_recorded_series_is_there(proof: Proof, rule: Recording) -> None:
-    series = proof.night.prometheus.instant(rule.name, proof.at_s)
+    series = proof.series(rule.name)
     assert series
     assert all(math.isfinite(value) and value >= 0 for _, value in series)
 
@@ -79,7 +81,7 @@ def test_every_alert_reads_series_that_exist(proof: Proof, alert: Alert) -> None
     """An alert's expression is empty while all is well; each selector in it must not be."""
     for selector in re.findall(r"[a-z_:]+\{[^}]*\}|\b(?:warroom|loadgen|job:|instance:)[\w:]+", alert.expr):
         present = re.sub(r'"merchant"', "", selector)
-        assert proof.night.prometheus.instant(present, proof.at_s), f"{alert.name}: no {selector}"
+        assert proof.series(present), f"{alert.name}: no {selector}"
 
 
 def test_no_rule_has_failed(proof: Proof) -> None:
@@ -130,6 +132,12 @@ def test_leaders_in_prometheus_equal_redis(proof: Proof) -> None:
         assert shown.get(redis_layout.NAME, "") == labels.get("merchant_name", "")
 
 
+def test_differences_in_prometheus_are_those_that_verify_finds(proof: Proof) -> None:
+    answers = read_answers(proof.night.oracle)
+    found = differences(proof.night.redis.url, PREFIX, answers)
+    assert proof.night.prometheus.value("loadgen_verify_differences") == len(found) > 0
+
+
 def test_rollups_in_prometheus_equal_redis(proof: Proof) -> None:
     told = proof.night.prometheus.instant("warroom_rollup")
     assert {labels["dimension"] for labels, _ in told} >= {"channel", "category", "city_tier"}
@@ -148,7 +156,7 @@ def test_the_newest_event_in_prometheus_is_that_of_redis(proof: Proof) -> None:
 
 def test_every_exported_metric_is_documented_as_it_is(proof: Proof) -> None:
     exported: dict[str, Documented] = {}
-    for page in proof.exported.values():
+    for page in proof.exported:
         for family in text_string_to_metric_families(page):
             if family.name.endswith("_created"):  # when a counter of prometheus-client began
                 continue
