@@ -111,7 +111,7 @@ class WarRoomProcess:
 
     def events(self, topic: str | None = None) -> int:
         """Events taken so far, whatever became of them."""
-        return int(self.metric("warroom_events_total", f'topic="{topic or "orders"}"'))
+        return int(self.metric("warroom_events_total", f'topic="{topic or self.topic}"'))
 
     def until(self, condition: Callable[[], bool], limit_seconds: float) -> float:
         """Wait for a condition, noting peaks; seconds that it took. Ends the benchmark if it never comes."""

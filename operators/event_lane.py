@@ -14,6 +14,7 @@ from operators.dedup_store import DedupState, DedupStore
 from operators.delta import ShardDelta
 from operators.process_clock import ProcessClock
 from operators.shards import SHARD_KEYS
+from operators.stage_times import DECODE, DEDUP, TALLY
 from operators.tally import Tally
 from schemas.windows import HOUR_MS, SLIDING
 
@@ -54,11 +55,16 @@ class EventLane(Generic[C]):
 
     def take(self, raw: RawBatch) -> LaneOutput:
         """Count a batch: one delta for every shard, and what could not be used."""
+        stages = self._clock.stages
+        started = stages.start()
         decoded = self._decoder.decode(raw)
+        started = stages.lap(DECODE, started)
         columns = decoded.columns
         duplicates = self._dedup.mark(columns.key, columns.event_time_ms, columns.outcome)
+        started = stages.lap(DEDUP, started)
         self._next_offset = int(raw.offsets[-1]) + 1
         deltas = self._tally.deltas(decoded, self._suspect_before_ms(), self._progress(Standing.LIVE))
+        stages.lap(TALLY, started)
         return LaneOutput(
             to_shards=list(zip(SHARD_KEYS, deltas, strict=True)),
             dead_letters=decoded.dead_letters,

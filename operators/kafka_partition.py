@@ -17,6 +17,7 @@ from operators.kafka_fetch import BEGINNING, UNKNOWN_OFFSET, Fetched, PartitionF
 from operators.kafka_offsets import OffsetReporter
 from operators.kafka_pace import Pacer, batch_limit
 from operators.process_clock import ProcessClock
+from operators.stage_times import CONSUME, SNAPSHOT
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +116,9 @@ class KafkaPartition(StatefulSourcePartition[LaneOutput, PartitionState]):
             return self._pulse(Standing.LIVE, now)
         self._look_for_last_end()
         most = batch_limit(self._options.batch_messages, self._mean_bytes, self._credit_left())
+        started = self._clock.stages.start()
         fetched = self._fetcher.fetch(most)
+        self._clock.stages.lap(CONSUME, started)
         outputs = self._take(fetched, now)
         if fetched.batch is None or 2 * len(fetched.batch) < most:
             self._pacer.rest(self, now)
@@ -135,7 +138,10 @@ class KafkaPartition(StatefulSourcePartition[LaneOutput, PartitionState]):
         self._epoch_bytes = 0
         if self._reporter is not None and self._next_offset >= 0:
             self._reporter.report(self._topic, self._number, self._next_offset)
-        return PartitionState(self._next_offset, self._lane.snapshot())
+        started = self._clock.stages.start()
+        state = PartitionState(self._next_offset, self._lane.snapshot())
+        self._clock.stages.lap(SNAPSHOT, started)
+        return state
 
     def close(self) -> None:
         """Stop reading and close the lane."""

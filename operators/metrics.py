@@ -10,7 +10,7 @@ import platform
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import version
 
 import numpy as np
@@ -62,6 +62,7 @@ class Metrics(Collector):
         self._board: BoardRows | None = None
         self._publisher: Callable[[], PublisherStats] | None = None
         self._run: tuple[int, int] | None = None
+        self._stages: Callable[[], dict[str, float]] | None = None
         registry.register(self)
 
     # Updates.
@@ -135,6 +136,10 @@ class Metrics(Collector):
         """Ask a publisher at every scrape how it stands."""
         self._publisher = stats
 
+    def watch_stages(self, seconds: Callable[[], dict[str, float]]) -> None:
+        """Ask at every scrape where the process has spent its CPU time."""
+        self._stages = seconds
+
     # Scrapes.
 
     def describe(self) -> list[Metric]:
@@ -152,6 +157,13 @@ class Metrics(Collector):
             yield gauge("warroom_run_number", "Number of the run; it grows with every start.", self._run[0])
             yield counter(
                 "warroom_restarts", "Times that all workers were started again after a failure.", self._run[1]
+            )
+        if self._stages is not None:
+            yield _counters(
+                "warroom_stage_cpu_seconds",
+                "CPU time by stage of the data's way; all stages together are the process.",
+                ("stage",),
+                self._stages(),
             )
         build = GaugeMetricFamily("warroom_build_info", "Always 1.", labels=("version", "python", "bytewax"))
         build.add_metric((version("warroom"), platform.python_version(), version("bytewax")), 1)
@@ -204,7 +216,10 @@ class Metrics(Collector):
 
 
 def _counters(
-    name: str, text: str, labels: tuple[str, ...], values: Counter[str] | Counter[tuple[str, str]]
+    name: str,
+    text: str,
+    labels: tuple[str, ...],
+    values: Mapping[str, float] | Mapping[tuple[str, str], float],
 ) -> Metric:
     family = CounterMetricFamily(name, text, labels=labels)
     for key, value in values.items():

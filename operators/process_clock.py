@@ -2,12 +2,13 @@
 
 Sources and shards of one process share one ``ProcessClock``. Shards hear the progress of every
 partition, also of those read elsewhere, and note it here; sources ask it whether they are too far ahead.
-It steers the pace only: no result is decided by it.
+It steers the pace only: no result is decided by it. It also keeps where the process spends its time.
 """
 
 from __future__ import annotations
 
 from operators.batches import NO_EVENT_MS, Progress, Standing
+from operators.stage_times import StageTimes
 
 
 class ProcessClock:
@@ -16,6 +17,8 @@ class ProcessClock:
     def __init__(self) -> None:
         self._progress: dict[str, Progress] = {}
         self._baselines_through: set[str] = set()
+        self.stages = StageTimes()
+        """Where this process spends its time."""
         self.finishing = False
         """Set to read to the end of every partition, close all buckets and stop."""
         self.stopping = False

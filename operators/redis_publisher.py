@@ -57,7 +57,8 @@ class PublisherSettings:
 class RedisPublisher:
     """One connection and one thread that write what is offered. Offers never wait for Redis.
 
-    ``wall_ms``: the wall clock, for ``updated_at`` and latencies only.
+    ``wall_ms``: the wall clock, for ``updated_at`` and latencies only. ``on_start``: called by the thread,
+    once.
     """
 
     def __init__(
@@ -66,10 +67,12 @@ class RedisPublisher:
         run: Run,
         *,
         wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        on_start: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._prefix = settings.prefix
         self._wall_ms = wall_ms
+        self._on_start = on_start
         self._session = RedisSession(settings.url, settings.prefix, run, settings.writer, settings.timeout_s)
         self._stats = PublisherStats()
         self._writer = MerchantWriter(settings.prefix, self._session, self._stats, wall_ms)
@@ -195,6 +198,7 @@ class RedisPublisher:
         self._changed.notify_all()
 
     def _work(self) -> None:
+        self._on_start()
         backoff_s = FIRST_BACKOFF_S
         while not self._stopping:
             try:

@@ -19,6 +19,7 @@ from operators.metrics import Metrics
 from operators.process_clock import ProcessClock
 from operators.shard import Shard, ShardRules
 from operators.shard_store import ShardRef, ShardStore
+from operators.stage_times import RESULTS, SNAPSHOT, WINDOWS
 from schemas.dead_letters import DeadLetter
 from schemas.windows import MINUTE_MS
 
@@ -84,12 +85,16 @@ class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, Sh
     def on_batch(self, values: list[ShardDelta | ShardBaselines]) -> tuple[list[ShardOutput], bool]:
         """Count what came; now and then, hand on what changed."""
         output = ShardOutput()
+        stages = self._clock.stages
+        started = stages.start()
         for value in values:
             if isinstance(value, ShardBaselines):
                 self._take_baselines(value)
             else:
                 self._take(value, output)
+        started = stages.lap(WINDOWS, started)
         self._hand_on(output, last=False)
+        stages.lap(RESULTS, started)
         told = output.late or output.rows is not None or output.summary is not None
         return ([output] if told else []), StatefulBatchLogic.RETAIN
 
@@ -165,7 +170,9 @@ class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, Sh
         started = time.monotonic()
         if self._store is None or self._shard_held is None:
             return None
+        reading = self._clock.stages.start()
         ref = self._store.save(self._shard_held, self._minutes_upto_ms)
+        self._clock.stages.lap(SNAPSHOT, reading)
         self._metrics.snapshot(time.monotonic() - started)
         if self._last_snapshot is not None:
             self._metrics.epoch(started - self._last_snapshot)

@@ -57,6 +57,9 @@ def run(
     start_over: StartOver = False,
     hosts: Hosts = None,
     index: Index = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="At the end, print where a microsecond of each event went.")
+    ] = False,
 ) -> None:
     """Count: start the worker processes and keep them running.
 
@@ -75,7 +78,15 @@ def run(
         "--state": state,
     }
     settings = load(config, os.environ, flags.given_by(given, no_state)).settings
-    run_war_room(settings, os.environ, bounded=bounded, start_over=start_over, hosts=hosts, index=index)
+    run_war_room(
+        settings,
+        os.environ,
+        bounded=bounded,
+        start_over=start_over,
+        hosts=hosts,
+        index=index,
+        profile=profile,
+    )
 
 
 @app.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,6 +22,7 @@ class Vitals:
     events: Counter[str] = field(default_factory=Counter)  # by outcome
     dead_letters: Counter[str] = field(default_factory=Counter)  # by reason
     lag_messages: int = 0
+    stage_seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
 
 def read_vitals(host: str, first_port: int, workers: int) -> Vitals:
@@ -49,5 +50,7 @@ def _add(vitals: Vitals, text: str) -> None:
                     vitals.events[sample.labels["outcome"]] += value
                 case "warroom_dead_letters_total":
                     vitals.dead_letters[sample.labels["reason"]] += value
+                case "warroom_stage_cpu_seconds_total":
+                    vitals.stage_seconds[sample.labels["stage"]] += sample.value
                 case "warroom_consumer_lag_messages":
                     vitals.lag_messages += value

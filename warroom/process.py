@@ -35,7 +35,9 @@ def war_room(post: Post, clock: BeatingClock) -> Iterator[Dataflow]:
             start_over=post.start_over,
         ),
         post.run,
+        on_start=clock.stages.this_thread_publishes,
     )
+    metrics.watch_stages(clock.stages.seconds)
     metrics.watch_publisher(publisher.stats)
     ready = {"redis": lambda: None if publisher.stats().up else "not connected"}
     server = MetricsServer(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
 from warroom.cluster import Job
 from warroom.hosts import Membership, of_several_machines, on_this_machine
 from warroom.preflight import Interrupted, check_ports, check_redis, topic_partitions
+from warroom.profile import Profiler
 from warroom.run_number import RunNumbers
 from warroom.settings import Settings
 from warroom.state_directory import Layout, StateDirectory
@@ -29,17 +30,18 @@ def run(
     start_over: bool = False,
     hosts: str | None = None,
     index: int | None = None,
+    profile: bool = False,
 ) -> None:
     """Run the war room. Raises ``WarroomError``."""
     machines = of_several_machines(hosts, index, environment)
     with heard_wishes() as wishes:
         try:
-            _run(Job(settings, bounded, start_over), machines, wishes)
+            _run(Job(settings, bounded, start_over), machines, wishes, profile)
         except Interrupted:
             log.info("stopped before the workers were started")
 
 
-def _run(job: Job, machines: Membership | None, wishes: Wishes) -> None:
+def _run(job: Job, machines: Membership | None, wishes: Wishes, profile: bool) -> None:
     settings, metrics = job.settings, job.settings.metrics
     here = machines.local if machines else range(settings.engine.workers)
     check_ports(metrics.host, metrics.port + here[0], len(here))
@@ -55,12 +57,13 @@ def _run(job: Job, machines: Membership | None, wishes: Wishes) -> None:
             metrics.port + here[0],
             " and the ports after it" if len(here) > 1 else "",
         )
-        Supervisor(
-            job,
-            wishes,
-            lambda: machines or on_this_machine(settings.engine.workers),
-            numbers.take,
-        ).run()
+        with Profiler(settings, here) if profile else nullcontext():
+            Supervisor(
+                job,
+                wishes,
+                lambda: machines or on_this_machine(settings.engine.workers),
+                numbers.take,
+            ).run()
 
 
 @contextmanager
