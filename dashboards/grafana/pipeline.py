@@ -511,6 +511,19 @@ def _processes() -> Row:
                 "{{instance}}",
                 Thresholds("orange from 0.95: a worker has one core for its dataflow.", ((0.95, "orange"),)),
                 high=64.0,
+                width=6,
+            ),
+            _panel(
+                "curves",
+                "Processor by stage",
+                "Cores that each stage of the data's way uses, all workers together.",
+                "none",
+                f"sum by (stage) ({rate('warroom_stage_cpu_seconds_total')})",
+                "{{stage}}",
+                Thresholds("none, it shows where a core goes when one is full.", base="blue"),
+                high=64.0,
+                stacked=True,
+                width=6,
             ),
             _panel(
                 "curves",
@@ -520,6 +533,7 @@ def _processes() -> Row:
                 select("process_resident_memory_bytes"),
                 "{{instance}}",
                 MEMORY,
+                width=6,
             ),
             _panel(
                 "curves",
@@ -529,6 +543,7 @@ def _processes() -> Row:
                 f"time() - {select('process_start_time_seconds')}",
                 "{{instance}}",
                 Thresholds("none, a fall to 0 is a restart.", base="blue"),
+                width=6,
             ),
         ),
     )
