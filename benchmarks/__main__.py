@@ -18,6 +18,7 @@ from benchmarks import results
 from benchmarks.catch_up import catch_up
 from benchmarks.latency import latency
 from benchmarks.memory import memory
+from benchmarks.mixed import mixed
 from benchmarks.results import Result
 from benchmarks.start_up import start_up
 from benchmarks.throughput import Goals, Load, Place, beside_bare_loop, one_against_the_other
@@ -32,6 +33,11 @@ MEASURE: Final = (
 EMBEDDED: Final = Goals(f"{MEASURE}, embedded broker?", "≥ 583,000", "≥ 0.80", "≤ 2.0", "≤ 2,048")
 KAFKA: Final = Goals(f"{MEASURE}, Apache Kafka?", "≥ 800,000", "≥ 0.80", "≤ 2.0", "≤ 2,048")
 PACKED: Final = Goals(f"{MEASURE}, 50 orders a message?", "≥ 1,500,000", "≥ 0.75")
+MIXED: Final = Goals(
+    "Clicks at ten times the orders: how many events a second, beside a bare loop over the same bytes?",
+    "≥ 400,000",
+    "≥ 0.60",
+)
 HOT: Final = Goals(
     "One merchant with a third of all traffic, against Zipf 1.1 alone: what does it cost?", ratio="≥ 0.95"
 )
@@ -62,9 +68,14 @@ def _million(place: Place) -> Result:
     return one_against_the_other("million-merchants", place, loads, 3, MILLION)
 
 
+def _mixed(place: Place) -> Result:
+    return mixed(place, Load(), 3, MIXED)
+
+
 EMBEDDED_BENCHMARKS: Final[dict[str, Callable[[Place], Result]]] = {
     "throughput": _throughput,
     "packed": _packed,
+    "mixed": _mixed,
     "hot-merchant": _hot,
     "million-merchants": _million,
     "latency": lambda place: latency(place, 100_000, 120.0, 1),

@@ -1,7 +1,7 @@
 """The bare loop: consume, decode the fields in use, group by merchant. Nothing else; what others are held to.
 
-Run as a process: ``python -m benchmarks.bare_loop BROKERS TOPIC PARTITION[,PARTITION…]`` prints one JSON
-line when every partition has been read to its end.
+Run as a process: ``python -m benchmarks.bare_loop BROKERS TOPIC[,TOPIC] PARTITION[,PARTITION…]`` prints one
+JSON line when every partition has been read to its end. A topic of clicks has a name that begins so.
 """
 
 from __future__ import annotations
@@ -27,9 +27,20 @@ class Line(msgspec.Struct, gc=False):
     event_time: int
 
 
+class Click(msgspec.Struct, gc=False):
+    """The fields that sums need of a click."""
+
+    event_id: str
+    merchant_id: str
+    visitor_id: str
+    action: str
+    event_time: int
+    source: str | None = None
+
+
 def main() -> None:
     """Read the given partitions to their ends."""
-    brokers, topic, parts = sys.argv[1:4]
+    brokers, topics, parts = sys.argv[1:4]
     consumer = Consumer(
         {
             "bootstrap.servers": brokers,
@@ -42,27 +53,35 @@ def main() -> None:
             "queued.max.messages.kbytes": 131_072,
         }
     )
-    left = {int(p) for p in parts.split(",")}
-    consumer.assign([TopicPartition(topic, p, 0) for p in left])
-    decoder = msgspec.json.Decoder(Line)
+    left = {(topic, int(p)) for topic in topics.split(",") for p in parts.split(",")}
+    consumer.assign([TopicPartition(topic, p, 0) for topic, p in left])
+    order_decoder, click_decoder = msgspec.json.Decoder(Line), msgspec.json.Decoder(Click)
     totals: dict[str, int] = {}
+    counts: dict[tuple[str, str], int] = {}
     first = 0.0
     messages = events = 0
     while left:
-        values = []
+        values: list[bytes] = []
+        clicks: list[bytes] = []
         for message in consumer.consume(50_000, 0.1):
             error = message.error()
             if error is None:
-                values.append(message.value() or b"")
+                (clicks if (message.topic() or "").startswith("clicks") else values).append(
+                    message.value() or b""
+                )
             elif error.code() == KafkaError._PARTITION_EOF:
-                left.discard(message.partition())
+                left.discard((message.topic() or "", message.partition() or 0))
             else:
                 sys.exit(str(error))
-        if not values:
+        if not values and not clicks:
             continue
         first = first or time.time()
-        messages += len(values)
-        lines = decoder.decode_lines(b"\n".join(values))
+        messages += len(values) + len(clicks)
+        if clicks:
+            seen = click_decoder.decode_lines(b"\n".join(clicks))
+            events += len(seen)
+            count_clicks(seen, counts)
+        lines = order_decoder.decode_lines(b"\n".join(values))
         events += len(lines)
         frame = pl.DataFrame(
             {
@@ -89,6 +108,21 @@ def main() -> None:
         )
     )
     consumer.close()
+
+
+def count_clicks(seen: list[Click], counts: dict[tuple[str, str], int]) -> None:
+    """Add up clicks by merchant and action, as orders are."""
+    frame = pl.DataFrame(
+        {
+            "merchant": [x.merchant_id for x in seen],
+            "action": [x.action for x in seen],
+            "minute": [x.event_time // 60_000 for x in seen],
+        }
+    )
+    for merchant, action, _, count in (
+        frame.group_by("merchant", "action", "minute").agg(pl.len()).iter_rows()
+    ):
+        counts[merchant, action] = counts.get((merchant, action), 0) + count
 
 
 if __name__ == "__main__":

@@ -45,26 +45,33 @@ def chunks(
         numbers = np.arange(first, first + size)
         times = START_MS + numbers * 1000 // events_a_second
         lines = np.tile(np.frombuffer(TEMPLATE + b"\n", np.uint8), (size, 1))
-        _digits(lines, b':"o', numbers, 12)
-        _digits(lines, b':"m', zipf_merchants(rng, size, merchants, exponent, hot_share), 7)
-        _digits(lines, b':"u', rng.integers(0, 10**8, size), 8)
-        _digits(lines, b"amount", rng.integers(1000, 10_000, size), 4, skip=8)
-        _digits(lines, b"quantity", rng.integers(1, 4, size), 1, skip=10)
-        _digits(lines, b"event_time", times, 13, skip=12)
-        yield _messages(lines, times, packed)
+        digits(TEMPLATE, lines, b':"o', numbers, 12)
+        digits(TEMPLATE, lines, b':"m', zipf_merchants(rng, size, merchants, exponent, hot_share), 7)
+        digits(TEMPLATE, lines, b':"u', rng.integers(0, 10**8, size), 8)
+        digits(TEMPLATE, lines, b"amount", rng.integers(1000, 10_000, size), 4, skip=8)
+        digits(TEMPLATE, lines, b"quantity", rng.integers(1, 4, size), 1, skip=10)
+        digits(TEMPLATE, lines, b"event_time", times, 13, skip=12)
+        yield messages_of(lines, times, packed)
 
 
-def _digits(
-    lines: npt.NDArray[np.uint8], mark: bytes, values: npt.NDArray[np.int64], width: int, skip: int = 3
+def digits(
+    template: bytes,
+    lines: npt.NDArray[np.uint8],
+    mark: bytes,
+    values: npt.NDArray[np.int64],
+    width: int,
+    skip: int = 3,
 ) -> None:
-    at = TEMPLATE.index(mark) + skip
+    """Write numbers into all lines, ``skip`` bytes behind the beginning of ``mark`` in the template."""
+    at = template.index(mark) + skip
     left = values.copy()
     for place in range(width - 1, -1, -1):
         lines[:, at + place] = 48 + left % 10
         left //= 10
 
 
-def _messages(lines: npt.NDArray[np.uint8], times: npt.NDArray[np.int64], packed: int) -> Messages:
+def messages_of(lines: npt.NDArray[np.uint8], times: npt.NDArray[np.int64], packed: int) -> Messages:
+    """Lines of one width as messages of ``packed`` events each."""
     width = lines.shape[1]
     firsts = np.arange(0, len(lines), packed)
     lasts = np.minimum(firsts + packed, len(lines))

@@ -25,6 +25,7 @@ from operators.dedup import Dedup, DedupBudget
 from operators.dedup_store import DedupStore
 from operators.delta import ShardBaselines
 from operators.event_lane import EventLane
+from operators.leaders import BoardRules
 from operators.order_scan import OrderColumns
 from operators.order_tally import OrderTally
 from operators.process_clock import ProcessClock
@@ -35,7 +36,9 @@ from operators.tally import shard_of_merchant
 from schemas.baselines import Baseline
 from schemas.windows import DEFAULT_TIMEZONE, LATENESS_MS
 
-RULES = ShardRules(("orders/0",), LATENESS_MS, DEFAULT_TIMEZONE, START_MS, 50, 10, (), 10, 10, 1 << 20)
+RULES = ShardRules(
+    ("orders/0",), LATENESS_MS, DEFAULT_TIMEZONE, START_MS, BoardRules(50), (), 10, 10, 1 << 20
+)
 
 
 def batches(epochs: int, rate: int, merchants: int) -> Iterator[RawBatch]:

@@ -78,7 +78,7 @@ def fill(brokers: str, topic: str, load: Load) -> int:
 
 
 def bare_loop(brokers: str, topic: str, events: int) -> Measured:
-    """Two processes, half the partitions each."""
+    """Two processes, half the partitions each. ``topic``: one, or several separated by commas."""
     commands = [[sys.executable, "-m", "benchmarks.bare_loop", brokers, topic, p] for p in ("0,1", "2,3")]
     started = [subprocess.Popen(c, stdout=subprocess.PIPE) for c in commands]
     told: list[dict[str, Any]] = [json.loads(p.communicate()[0]) for p in started]
@@ -92,14 +92,17 @@ def bare_loop(brokers: str, topic: str, events: int) -> Measured:
     )
 
 
-def war_room(place: Place, topic: str, events: int, prefix: str, workers: int = 2) -> Measured:
+def war_room(
+    place: Place, topic: str, events: int, prefix: str, workers: int = 2, clicks: str = ""
+) -> Measured:
     """The whole flow; counted by what its metrics say, 50 times a second."""
-    flow = WarRoomProcess(place.brokers, place.redis_url, workers, prefix, topic)
+    settings = {"WARROOM_KAFKA__CLICKS": clicks} if clicks else {}
+    flow = WarRoomProcess(place.brokers, place.redis_url, workers, prefix, topic, settings=settings)
     with flow:
         first = last = cpu_first = cpu_last = 0.0
         while flow.process.poll() is None:
             flow.note_peaks()
-            counted = flow.events()
+            counted = flow.events() + (flow.events(clicks) if clicks else 0)
             now, cpu = time.perf_counter(), flow.cpu_seconds()
             if not first and counted:
                 first, cpu_first = now, cpu
@@ -136,12 +139,14 @@ class Goals:
     memory: str = ""
 
 
-def figures_of(bare: Sequence[Measured], flow: Sequence[Measured], goals: Goals) -> list[Figure]:
+def figures_of(
+    bare: Sequence[Measured], flow: Sequence[Measured], goals: Goals, unit: str = "orders/s"
+) -> list[Figure]:
     """Rates, their ratios pair by pair, CPU and memory."""
     pairs = list(zip(bare, flow, strict=True))
     return [
         Figure.of(
-            "flow", "orders/s", [f.events_a_second for f in flow], goals.rate,
+            "flow", unit, [f.events_a_second for f in flow], goals.rate,
             [b.events_a_second for b in bare],
         ),
         Figure.of(

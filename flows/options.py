@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from operators.leaders import BoardRules
 from schemas.redis_layout import DEFAULT_PREFIX
 from schemas.windows import DEFAULT_TIMEZONE, LATENESS_MS
 
@@ -60,10 +61,8 @@ class EngineOptions:
     """Bound for remembered joins, over all shards of one worker process."""
     timezone: str = DEFAULT_TIMEZONE
     sale_opens_ms: int | None = None
-    top_size: int = 50
-    """Merchants on each leaderboard in Redis."""
-    top_min_orders: int = 10
-    """Orders in the window below which a merchant is on no leaderboard of multiples."""
+    top: BoardRules = field(default_factory=BoardRules)
+    """Merchants on each leaderboard in Redis, and what they need to stand there."""
     milestone_min_orders: int = 10
     """Orders of a merchant's day below which no milestone of it is told."""
     series_watch: tuple[str, ...] = ()

@@ -122,7 +122,7 @@ def build(options: WarRoomOptions, process: Process) -> Dataflow:
     # What concerns all shards comes together under one key.
     summaries = op.filter_map("summaries", told, _summary)  # ("board", ShardSummary)
     board = op.stateful_batch(
-        "board", summaries, lambda resume: BoardLogic(engine.top_size, publish_seconds, resume)
+        "board", summaries, lambda resume: BoardLogic(engine.top.size, publish_seconds, resume)
     )  # ("board", BoardRows)
     board = op.inspect("count_board", board, lambda _, item: metrics.board(item[1]))
 

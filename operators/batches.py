@@ -1,7 +1,7 @@
 """What travels through the dataflow: raw batches, progress, deltas, results. Columns, never events.
 
 Arrays are numpy; every shape is given in the comment beside its field. ``n`` rows, ``W`` windows
-(``schemas.windows.WINDOWS``), ``M`` measures (``MEASURES``), ``K`` multiples (``MULTIPLES``).
+(``schemas.windows.WINDOWS``), ``M`` measures (``MEASURES``), ``K`` ratios (``RATIOS``).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from schemas.alerts import Alert
 from schemas.dead_letters import DeadLetter
 
 U8 = npt.NDArray[np.uint8]
+U16 = npt.NDArray[np.uint16]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
@@ -142,25 +143,31 @@ class AlertNews:
 class MerchantRows:
     """Merchants of one shard whose results changed: absolute values, to be written as they are.
 
-    A later one replaces an earlier one for the same merchant. ``changed`` has bit ``w`` set where a
-    value of window ``w`` differs from what was handed out before (all bits on the first time).
+    A later one replaces an earlier one for the same merchant. ``changed`` has a bit of
+    ``operators.changes`` set where a value of that group and window may differ from what was handed out
+    before.
     """
 
     shard: int
     progress: dict[str, int]  # "topic/partition" -> next offset that is in these values
     merchant_ids: list[str]  # n
     names: list[str | None]  # n, from the baseline
-    changed: U8  # n, a bit a window
+    changed: U16  # n, bits of operators.changes
+    clicked: npt.NDArray[np.bool_]  # n, False: it has had no clicks, so it gets no fields from them
     urgent: npt.NDArray[np.bool_]  # n, False: only time has passed (sliding windows fell)
     measures: I64  # n x W x M
-    multiples: F64  # n x W x K, NaN = absent
+    ratios: F64  # n x W x K, NaN = absent
     peak_multiple: F64  # n, NaN = absent
     peak_same_period: F64  # n, NaN = absent
     peak_at_ms: I64  # n, -1 = absent
     event_time_ms: I64  # n, newest of the merchant
     baseline_gmv: F64  # n, fen a day, NaN = absent
     baseline_orders: F64  # n, a day, NaN = absent
+    baseline_new_members: F64  # n, a day, NaN = absent
+    hundred_hours: F64  # n x 2, hours to 100 new members of the day and of the sale, NaN = not yet
     series: list[SeriesPoint] = field(default_factory=list)
+    ordinary: dict[str, list[float] | None] = field(default_factory=dict)
+    """Subject of a series -> the baseline's gmv in fen in each hour of the local clock; None removes it."""
     arrived_ms: I64 | None = None  # n, Kafka timestamp of the newest record of the merchant, -1 unknown
     alerts: AlertNews = field(default_factory=AlertNews)
 
@@ -177,7 +184,8 @@ class ShardSummary:
     watermark_ms: int  # NO_EVENT_MS before there is one
     newest_ms: int
     totals: I64  # W x M, over all merchants of the shard
-    baseline_daily: F64  # gmv, orders: sums over the shard's baselines
+    baseline_daily: F64  # gmv, orders, new members: sums over the shard's baselines
+    ordinary: F64  # 24, what all its baselines sell in each hour of the local clock
     same_period: F64  # W, what all its baselines sold in the stretch of each window
     merchants: int
     without_baseline: int
@@ -210,3 +218,5 @@ class BoardRows:
     merchants: int
     without_baseline: int
     multiples_histogram: I64
+    ordinary: list[float] = field(default_factory=list)
+    """The ordinary day of everything: gmv in fen in each hour of the local clock."""

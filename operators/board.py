@@ -6,15 +6,18 @@ total's series is of closed minutes: a minute is complete when the watermark of 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from operators.batches import MULTIPLE_BOUNDS, NO_EVENT_MS, BoardRows, SeriesPoint, ShardSummary
 from operators.leaders import ranked
+from operators.rates import rates_of
 from operators.shards import SHARDS
+from schemas.redis_layout import BASELINE_GMV, BASELINE_NEW_MEMBERS, BASELINE_ORDERS
 from schemas.redis_layout import field as field_name
-from schemas.windows import GMV, MEASURES, MINUTE_MS, ORDERS, WINDOWS
+from schemas.windows import GMV, MEASURES, MINUTE_MS, NEW_MEMBERS, ORDERS, RATES, WINDOWS
 
 
 @dataclass(slots=True)
@@ -52,6 +55,7 @@ class Board:
             newest_ms=max(s.newest_ms for s in heard),
             merchants=sum(s.merchants for s in heard),
             without_baseline=sum(s.without_baseline for s in heard),
+            ordinary=np.sum([s.ordinary for s in heard], axis=0).tolist(),
             multiples_histogram=np.sum([s.multiples_histogram for s in heard], axis=0)
             if heard
             else np.zeros(len(MULTIPLE_BOUNDS) + 1, np.int64),
@@ -69,14 +73,21 @@ class Board:
                 ("sales_multiple", daily[0], GMV),
                 ("orders_multiple", daily[1], ORDERS),
                 ("same_period_multiple", same_period[w], GMV),
+                ("new_member_multiple", daily[2], NEW_MEMBERS),
             ):
                 if ordinary > 0:
                     fields[field_name(name, window)] = float(totals[w, m] / ordinary)
+        rates = rates_of(totals[None])[0]
+        for w, window in enumerate(WINDOWS):
+            for rate, value in zip(RATES, rates[w].tolist(), strict=True):
+                if not math.isnan(value):
+                    fields[field_name(rate, window)] = value
         fields["merchants"] = sum(s.merchants for s in heard)
         fields["merchants_without_baseline"] = sum(s.without_baseline for s in heard)
         fields["late"] = sum(s.late for s in heard)
-        if daily[0] > 0:
-            fields["baseline_gmv"] = float(daily[0])
+        for name, ordinary in zip((BASELINE_GMV, BASELINE_ORDERS, BASELINE_NEW_MEMBERS), daily, strict=True):
+            if ordinary > 0:
+                fields[name] = float(ordinary)
         return fields
 
     def _complete_minutes(self, watermark_ms: int) -> list[SeriesPoint]:

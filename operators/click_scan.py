@@ -19,7 +19,6 @@ from operators.json_scan import (
     after_space,
     digits_end,
     first_word,
-    id_end,
     shared_kind,
     string_end,
     typed_end,
@@ -28,7 +27,7 @@ from operators.json_scan import (
     whole_number,
     word,
 )
-from schemas.events import MAX_EVENT_TIME_MS, PLATFORM_SOURCES, PRIVATE_SOURCES
+from schemas.events import MAX_EVENT_TIME_MS, MAX_ID_BYTES, PLATFORM_SOURCES, PRIVATE_SOURCES
 
 VIEW, CART, FAVORITE, JOIN = 0, 1, 2, 3
 ACTIONS = ("view", "cart", "favorite", "join")
@@ -137,16 +136,16 @@ def scan_click(data: U8, start: int, end: int, columns: ClickColumns, i: int, ta
             return LEFT
         at = p
         if length == 8 and head == _EVENT_ID:
-            p = id_end(data, at)
-            if p < 0:
+            p = string_end(data, at + 1)
+            if load_u8(data, at) != QUOTE or not 0 < p - at - 1 <= MAX_ID_BYTES:
                 return LEFT
             event_at = at + 1
             event_length = p - event_at
             p += 1
             seen |= 1
         elif length == 11 and head == _MERCHANT and load_u64(data, name + 3) == load_u64(_MERCHANT_TAIL, 0):
-            p = id_end(data, at)
-            if p < 0:
+            p = string_end(data, at + 1)
+            if load_u8(data, at) != QUOTE or not 0 < p - at - 1 <= MAX_ID_BYTES:
                 return LEFT
             merchant_at = at + 1
             merchant_length = p - merchant_at
@@ -158,8 +157,8 @@ def scan_click(data: U8, start: int, end: int, columns: ClickColumns, i: int, ta
             and load_u8(data, name + 8) == 105
             and load_u8(data, name + 9) == 100
         ):
-            p = id_end(data, at)
-            if p < 0:
+            p = string_end(data, at + 1)
+            if load_u8(data, at) != QUOTE or not 0 < p - at - 1 <= MAX_ID_BYTES:
                 return LEFT
             visitor_at = at + 1
             visitor_length = p - visitor_at

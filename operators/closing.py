@@ -12,25 +12,37 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from operators.batches import I32, I64, SeriesPoint
+from operators.batches import F64, I32, I64, SeriesPoint
 from operators.bucket_columns import BucketColumns
 from operators.bytes_kernels import compiled
 from operators.calendar_days import DayBounds
+from operators.changes import CLICK_SHIFT, ORDER_SHIFT
 from operators.merchant_columns import (
     CLOSED,
     GMV_1H,
     GMV_DAY,
     GMV_SALE,
+    HUNDRED_DAY,
+    HUNDRED_SALE,
+    JOINED_DAY,
+    JOINED_SALE,
     ORDERS_DAY,
     ORDERS_SALE,
     MerchantColumns,
 )
-from operators.windows import Windows
+from operators.windows import DAY_WINDOW, HOUR_WINDOW, Windows
 from schemas.redis_layout import SERIES_FIELDS
-from schemas.windows import FINEST_BUCKET_MS, GMV, MINUTE_MS, ORDERS
+from schemas.windows import FINEST_BUCKET_MS, GMV, HOUR_MS, MEASURES, MINUTE_MS, NEW_MEMBERS, ORDERS
 
 Rows = npt.NDArray[np.integer]
 MINUTES_A_WINDOW = 60
+MANY = 100
+"""New members whose time is noted."""
+OWN_PLACES = [i for i, name in enumerate(SERIES_FIELDS) if name in MEASURES]
+OWN_MEASURES = [MEASURES.index(SERIES_FIELDS[i]) for i in OWN_PLACES]
+"""Where a closed minute's own sums stand in a point, and which measures they are."""
+CLOSED_PLACES = [i for i, name in enumerate(SERIES_FIELDS) if name in CLOSED]
+CLOSED_TOLD = [CLOSED.index(SERIES_FIELDS[i]) for i in CLOSED_PLACES]
 MOST_POINTS_AT_ONCE = 2 * 24 * 60
 """After a gap longer than this, the older minutes of the gap get no series point."""
 
@@ -42,29 +54,34 @@ def add_closed(
     """Add the entries of a minute to sums over closed minutes. ``day_sign``: by row, 1 if in its day."""
     for i in range(len(rows)):
         row = rows[i]
-        orders = values[i, 0]
-        gmv = values[i, 2]
+        orders = values[i, ORDERS]
+        gmv = values[i, GMV]
+        joined = values[i, NEW_MEMBERS]
         if in_hour:
             closed[row, GMV_1H] += gmv
             totals[GMV_1H] += gmv
         if day_sign[i]:
             closed[row, GMV_DAY] += gmv
             closed[row, ORDERS_DAY] += orders
+            closed[row, JOINED_DAY] += joined
             totals[GMV_DAY] += gmv
             totals[ORDERS_DAY] += orders
+            totals[JOINED_DAY] += joined
         if in_sale:
             closed[row, GMV_SALE] += gmv
             closed[row, ORDERS_SALE] += orders
+            closed[row, JOINED_SALE] += joined
             totals[GMV_SALE] += gmv
             totals[ORDERS_SALE] += orders
+            totals[JOINED_SALE] += joined
 
 
 @compiled
 def leave_hour(rows: I32, values: I64, closed: I64, totals: I64) -> None:
     """Take a minute out of the closed hour."""
     for i in range(len(rows)):
-        closed[rows[i], GMV_1H] -= values[i, 2]
-        totals[GMV_1H] -= values[i, 2]
+        closed[rows[i], GMV_1H] -= values[i, GMV]
+        totals[GMV_1H] -= values[i, GMV]
 
 
 @compiled
@@ -74,6 +91,24 @@ def raise_peaks(rows: I32, end_ms: int, closed: I64, peak_gmv: I64, peak_at_ms: 
         if closed[row, GMV_1H] > peak_gmv[row]:
             peak_gmv[row] = closed[row, GMV_1H]
             peak_at_ms[row] = end_ms
+
+
+@compiled
+def note_hundreds(rows: I32, closed: I64, day_hours: F64, sale_hours: float, hundred_hours: F64) -> int:
+    """Note the hours of those whose count of new members has reached 100; how many did.
+
+    ``day_hours``: by row, from the start of its day to the end of the newest closed minute.
+    """
+    reached = 0
+    for i in range(len(rows)):
+        row = rows[i]
+        if closed[row, JOINED_DAY] >= MANY and np.isnan(hundred_hours[row, HUNDRED_DAY]):
+            hundred_hours[row, HUNDRED_DAY] = day_hours[i]
+            reached += 1
+        if closed[row, JOINED_SALE] >= MANY and np.isnan(hundred_hours[row, HUNDRED_SALE]):
+            hundred_hours[row, HUNDRED_SALE] = sale_hours
+            reached += 1
+    return reached
 
 
 class ClosedMinutes(Protocol):
@@ -123,6 +158,25 @@ class Closing:
         in_sale = start_ms >= self._windows.sale_bucket * FINEST_BUCKET_MS
         in_hour = minute > current - MINUTES_A_WINDOW
         add_closed(rows, values, in_hour, in_sale, in_day.astype(np.int64), self.columns.closed, self.totals)
+        if values[:, NEW_MEMBERS].any():
+            self._note_hundreds(rows, (current + 1) * MINUTE_MS)
+
+    def _note_hundreds(self, rows: I32, end_ms: int) -> None:
+        """See who has reached 100 new members by the end of the newest closed minute."""
+        columns = self.columns
+        if not len(self.days.start_ms):
+            return  # no minute has been closed yet
+        # A zone that came after the last closed minute has no day yet; nothing is counted in it either.
+        starts_ms = self.days.start_ms.take(columns.zone[rows], mode="clip")
+        sale_ms = self._windows.sale_bucket * FINEST_BUCKET_MS
+        before = np.isnan(columns.hundred_hours[rows]).sum(axis=1)
+        reached = note_hundreds(
+            rows, columns.closed, (end_ms - starts_ms) / HOUR_MS, (end_ms - sale_ms) / HOUR_MS,
+            columns.hundred_hours,
+        )  # fmt: skip
+        if reached:
+            news = rows[np.isnan(columns.hundred_hours[rows]).sum(axis=1) != before]
+            columns.changed[news] |= np.uint16(1 << CLICK_SHIFT + DAY_WINDOW)
 
     def close(self, watermark_ms: int, merchants: int, deciding: ClosedMinutes) -> None:
         """Close every minute that ends at or before the watermark."""
@@ -166,22 +220,29 @@ class Closing:
             end_ms = (minute + 1) * MINUTE_MS
             raise_peaks(rows, end_ms, self.columns.closed, self.columns.peak_gmv, self.columns.peak_at_ms)
             # A new peak has to be shown even if nothing else of the merchant changes any more.
-            self.columns.changed[rows[self.columns.peak_at_ms[rows] == end_ms]] |= np.uint8(1 << 2)
+            risen = rows[self.columns.peak_at_ms[rows] == end_ms]
+            self.columns.changed[risen] |= np.uint16(1 << ORDER_SHIFT + HOUR_WINDOW)
         deciding.minute_closed(minute, rows)
 
     def _begin_days(self, start_ms: int, merchants: int, deciding: ClosedMinutes) -> None:
         for number in self.days.move_to(start_ms):
             rows = np.flatnonzero(self.columns.zone[:merchants] == number)
-            for field in (GMV_DAY, ORDERS_DAY):
+            for field in (GMV_DAY, ORDERS_DAY, JOINED_DAY):
                 self.totals[field] -= self.columns.closed[rows, field].sum()
                 self.columns.closed[rows, field] = 0
+            hours = self.columns.hundred_hours
+            gone = rows[~np.isnan(hours[rows, HUNDRED_DAY])]
+            hours[gone, HUNDRED_DAY] = np.nan
+            self.columns.changed[gone] |= np.uint16(1 << CLICK_SHIFT + DAY_WINDOW)
             deciding.day_began(rows)
 
     def _note_points(self, minute: int) -> None:
         bucket = self._windows.minutes.buckets.get(minute)
         rows, values = bucket.entries() if bucket is not None else BucketColumns().entries()
-        own = [int(values[:, ORDERS].sum()), int(values[:, GMV].sum())]
-        self.minutes.append(SeriesPoint("total", minute * MINUTE_MS, [*own, *self.totals.tolist()]))
+        total = np.zeros((1, len(SERIES_FIELDS)), np.int64)
+        total[0, OWN_PLACES] = values[:, OWN_MEASURES].sum(axis=0)
+        total[0, CLOSED_PLACES] = self.totals[CLOSED_TOLD]
+        self.minutes.append(SeriesPoint("total", minute * MINUTE_MS, total[0].tolist()))
         watched = np.flatnonzero(self.columns.watched)
         if not len(watched):
             return
@@ -190,8 +251,7 @@ class Closing:
         at = place[watched]
         place[rows] = 0
         points = np.zeros((len(watched), len(SERIES_FIELDS)), np.int64)
-        sold = at > 0
-        points[sold, 0] = values[at[sold] - 1, ORDERS]
-        points[sold, 1] = values[at[sold] - 1, GMV]
-        points[:, 2:] = self.columns.closed[watched]
+        sold = np.flatnonzero(at > 0)
+        points[sold[:, None], OWN_PLACES] = values[(at[sold] - 1)[:, None], OWN_MEASURES]
+        points[:, CLOSED_PLACES] = self.columns.closed[watched[:, None], CLOSED_TOLD]
         self.points.append((minute * MINUTE_MS, watched, points))

@@ -13,7 +13,6 @@ import numpy as np
 
 from operators.batches import I64, U8
 from operators.bytes_kernels import compiled, load_u8, load_u64, trailing_zeros
-from schemas.events import MAX_ID_BYTES
 
 SCANNED, LEFT = 0, 1
 """Outcome of a line: read here, or left to the full decoder."""
@@ -204,17 +203,6 @@ def first_word(data: U8, p: int, length: int) -> np.uint64:
     if length < 8:
         head &= (np.uint64(1) << np.uint64(8 * length)) - np.uint64(1)
     return head
-
-
-@compiled
-def id_end(data: U8, p: int) -> int:
-    """The closing quote of the id whose opening quote is at ``p``; -1: left to the full decoder."""
-    if load_u8(data, p) != QUOTE:
-        return -1
-    end = string_end(data, p + 1)
-    if end < 0 or end == p + 1 or end - p - 1 > MAX_ID_BYTES:
-        return -1
-    return end
 
 
 @compiled

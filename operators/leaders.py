@@ -6,24 +6,56 @@ id, so that the same state always gives the same table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from operators.batches import F64
+from operators.batches import F64, I64
 from operators.bytes_kernels import Interner
 from operators.merchant_columns import NO_BASELINE, MerchantColumns
 from operators.multiples import Baselines, ratio
-from schemas.windows import GMV, ORDERS, WINDOWS
+from operators.rates import part
+from schemas.windows import (
+    GMV,
+    NEW_MEMBERS,
+    ORDERS,
+    PLATFORM_VIEWS,
+    PRIVATE_VIEWS,
+    WINDOWS,
+    windows_of,
+)
 
 Candidate = tuple[str, str | None, float]
 """Merchant id, name, score."""
 
-METRICS: Final = ("sales_multiple", "gmv", "orders")
+METRICS: Final = (
+    *("sales_multiple", "gmv", "orders"),
+    *("new_members", "new_member_multiple", "private_traffic_share"),
+)
+"""What merchants are ranked by."""
 
 
-def best(scores: F64, size: int) -> list[int]:
+@dataclass(frozen=True, slots=True)
+class BoardRules:
+    """How long a leaderboard is, and what a merchant needs in the window to stand on it.
+
+    One order of a merchant that sells one a month must not lead the multiples, nor one view the shares.
+    """
+
+    size: int = 50
+    min_orders: int = 10
+    """For multiples of sales."""
+    min_new_members: int = 10
+    """For multiples of new members."""
+    min_visitors: int = 100
+    """For rates of people."""
+    min_views: int = 100
+    """Views with a known source, for shares of traffic."""
+
+
+def best(scores: F64 | I64, size: int) -> list[int]:
     """Rows of the ``size`` greatest scores above 0, and of all that equal the last of them."""
     above = np.flatnonzero(scores > 0)
     if len(above) > size:
@@ -38,28 +70,39 @@ def ranked(candidates: Iterable[Candidate], size: int) -> list[Candidate]:
 
 
 def candidates_of(
-    merchants: Interner, columns: MerchantColumns, baselines: Baselines, size: int, min_orders: int
+    merchants: Interner, columns: MerchantColumns, baselines: Baselines, rules: BoardRules
 ) -> dict[tuple[str, str], list[Candidate]]:
-    """A shard's candidates for every metric and window.
-
-    A merchant with fewer than ``min_orders`` orders in the window is on no leaderboard of multiples: one
-    order of a merchant that sells one a month must not lead the table.
-    """
-    rows = len(merchants)
-    sums = columns.sums[:rows]
-    base = columns.baseline[:rows]
-    daily_gmv = np.where(base != NO_BASELINE, baselines.gmv[base], np.nan)
+    """A shard's candidates for every metric and window."""
+    base = columns.baseline[: len(merchants)]
     found: dict[tuple[str, str], list[Candidate]] = {}
     for w, window in enumerate(WINDOWS):
-        orders = sums[:, w, ORDERS]
-        multiples = np.where(orders >= min_orders, ratio(sums[:, w, GMV], daily_gmv), np.nan)
-        for metric, scores in zip(METRICS, (multiples, sums[:, w, GMV], orders), strict=True):
-            named = [
-                (merchants.text(row), _name(baselines, int(base[row])), float(scores[row]))
-                for row in best(scores, size)
-            ]
-            found[metric, window] = ranked(named, size)
+        for metric, scores in _scores(columns, base, baselines, w, rules):
+            if window in windows_of(metric):
+                named = [
+                    (merchants.text(row), _name(baselines, int(base[row])), float(scores[row]))
+                    for row in best(scores, rules.size)
+                ]
+                found[metric, window] = ranked(named, rules.size)
     return found
+
+
+def _scores(
+    columns: MerchantColumns, base: np.ndarray, baselines: Baselines, w: int, rules: BoardRules
+) -> Iterator[tuple[str, F64 | I64]]:
+    """Every metric of window ``w`` with the scores of all merchants; NaN or 0: not on the board."""
+    sums = columns.sums[: len(base), w]
+    orders, joined = sums[:, ORDERS], sums[:, NEW_MEMBERS]
+    known = base != NO_BASELINE
+    sales = ratio(sums[:, GMV], np.where(known, baselines.gmv[base], np.nan))
+    yield "sales_multiple", np.where(orders >= rules.min_orders, sales, np.nan)
+    yield "gmv", sums[:, GMV]
+    yield "orders", orders
+    yield "new_members", joined
+    joining = ratio(joined, np.where(known, baselines.new_members[base], np.nan))
+    yield "new_member_multiple", np.where(joined >= rules.min_new_members, joining, np.nan)
+    sourced = sums[:, PRIVATE_VIEWS] + sums[:, PLATFORM_VIEWS]
+    enough = sourced >= rules.min_views
+    yield "private_traffic_share", np.where(enough, part(sums[:, PRIVATE_VIEWS], sourced), np.nan)
 
 
 def _name(baselines: Baselines, base: int) -> str | None:

@@ -7,14 +7,17 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from operators.batches import I32, I64, U8
+from operators.batches import F64, I32, I64, U8, U16
 from operators.bytes_kernels import grown
 from schemas.windows import MEASURES, WINDOWS
 
-CLOSED = ("gmv:1h", "gmv:day", "gmv:sale", "orders:day", "orders:sale")
+CLOSED = (
+    *("gmv:1h", "gmv:day", "gmv:sale", "orders:day", "orders:sale"),
+    *("new_members:day", "new_members:sale"),
+)
 """Sums over closed buckets, in the order in which ``closed`` holds them."""
-GMV_1H, GMV_DAY, GMV_SALE, ORDERS_DAY, ORDERS_SALE = range(len(CLOSED))
-ALL_CHANGED = (1 << len(WINDOWS)) - 1
+GMV_1H, GMV_DAY, GMV_SALE, ORDERS_DAY, ORDERS_SALE, JOINED_DAY, JOINED_SALE = range(len(CLOSED))
+HUNDRED_DAY, HUNDRED_SALE = range(2)
 NO_TIME_MS = -1
 NO_BASELINE = -1
 
@@ -29,12 +32,15 @@ class MerchantColumns:
     peak_at_ms: I64  # exclusive end of that hour
     newest_ms: I64
     arrived_ms: I64
-    changed: U8  # a bit a window, since the row was last handed out
+    hundred_hours: F64  # rows x 2, hours to 100 new members of the day and of the sale, NaN = not yet
+    changed: U16  # bits of operators.changes, since the row was last handed out
+    clicked: npt.NDArray[np.bool_]  # has had clicks
     urgent: npt.NDArray[np.bool_]  # an event came, since the row was last handed out
     zone: U8  # number of the time zone in the shard's list
     baseline: I32  # row of the baseline, NO_BASELINE
     scratch: I32  # zeros, for merging
     watched: npt.NDArray[np.bool_]  # has a series
+    ordinary_due: npt.NDArray[np.bool_]  # has a series, whose ordinary day is to be handed out
     told_1h: U8  # steps of the 1h multiple that were told as milestones
     told_day: U8  # the same of the day multiple
 
@@ -48,12 +54,15 @@ class MerchantColumns:
             peak_at_ms=np.full(rows, NO_TIME_MS, np.int64),
             newest_ms=np.full(rows, NO_TIME_MS, np.int64),
             arrived_ms=np.full(rows, NO_TIME_MS, np.int64),
-            changed=np.zeros(rows, np.uint8),
+            hundred_hours=np.full((rows, 2), np.nan),
+            changed=np.zeros(rows, np.uint16),
+            clicked=np.zeros(rows, np.bool_),
             urgent=np.zeros(rows, np.bool_),
             zone=np.zeros(rows, np.uint8),
             baseline=np.full(rows, NO_BASELINE, np.int32),
             scratch=np.zeros(rows, np.int32),
             watched=np.zeros(rows, np.bool_),
+            ordinary_due=np.zeros(rows, np.bool_),
             told_1h=np.zeros(rows, np.uint8),
             told_day=np.zeros(rows, np.uint8),
         )
@@ -68,6 +77,8 @@ class MerchantColumns:
             wider = grown(getattr(self, column.name), size)
             if column.name in ("peak_at_ms", "newest_ms", "arrived_ms", "baseline"):
                 wider[have:] = -1
+            elif column.name == "hundred_hours":
+                wider[have:] = np.nan
             setattr(self, column.name, wider)
 
     @property

@@ -1,8 +1,8 @@
 """Multiples: how a merchant's windows compare with its ordinary day.
 
-``sales_multiple[w]`` = gmv[w] / the baseline's daily gmv; ``orders_multiple`` likewise;
-``same_period_multiple[w]`` = gmv[w] / what the baseline sold in the same stretch of clock time, its daily gmv
-spread over the day by ``hourly_share``, evenly within an hour. No baseline, or a zero one: the
+``sales_multiple[w]`` = gmv[w] / the baseline's daily gmv; ``orders_multiple`` and ``new_member_multiple``
+likewise; ``same_period_multiple[w]`` = gmv[w] / what the baseline sold in the same stretch of clock time, its
+daily gmv spread over the day by ``hourly_share``, evenly within an hour. No baseline, or a zero one: the
 multiple is absent (NaN in columns), never 0, infinite or guessed.
 """
 
@@ -17,7 +17,7 @@ from operators.batches import F64, I64
 from operators.calendar_days import clock_time, zone
 from operators.merchant_columns import NO_BASELINE, MerchantColumns
 from schemas.baselines import HOURS, Baseline
-from schemas.windows import GMV, HOUR_MS, MULTIPLES, ORDERS, SLIDING, WINDOWS
+from schemas.windows import GMV, HOUR_MS, MULTIPLES, NEW_MEMBERS, ORDERS, SLIDING, WINDOWS
 
 Rows = npt.NDArray[np.integer]
 ABSENT = math.nan
@@ -29,6 +29,7 @@ class Baselines:
     def __init__(self) -> None:
         self.gmv: F64 = np.full(64, ABSENT)  # fen a day
         self.orders: F64 = np.full(64, ABSENT)  # a day
+        self.new_members: F64 = np.full(64, ABSENT)  # a day
         self.passed: F64 = np.zeros((64, HOURS + 1))  # share of the day's sales before each hour
         self.names: list[str] = []
         self._free: list[int] = []
@@ -42,6 +43,7 @@ class Baselines:
             self._reserve(row + 1)
         self.gmv[row] = baseline.daily.get("gmv", ABSENT)
         self.orders[row] = baseline.daily.get("orders", ABSENT)
+        self.new_members[row] = baseline.daily.get("new_members", ABSENT)
         self.passed[row, 1:] = np.cumsum(baseline.hourly_share)
         self.names[row] = baseline.name
         return row
@@ -53,14 +55,26 @@ class Baselines:
         size = max(rows, 2 * have)
         self.gmv = np.append(self.gmv, np.full(size - have, ABSENT))
         self.orders = np.append(self.orders, np.full(size - have, ABSENT))
+        self.new_members = np.append(self.new_members, np.full(size - have, ABSENT))
         self.passed = np.concatenate([self.passed, np.zeros((size - have, HOURS + 1))])
 
     def remove(self, row: int) -> None:
         """Forget a baseline."""
-        self.gmv[row] = self.orders[row] = ABSENT
+        self.gmv[row] = self.orders[row] = self.new_members[row] = ABSENT
         self.passed[row] = 0
         self.names[row] = ""
         self._free.append(row)
+
+    def ordinary_hours(self, row: int) -> list[float]:
+        """What the baseline sells in each hour of the local clock, in fen; nothing where it has no gmv."""
+        if np.isnan(self.gmv[row]):
+            return []
+        hours: list[float] = (self.gmv[row] * np.diff(self.passed[row])).tolist()
+        return hours
+
+    def ordinary_total(self) -> F64:
+        """The same for all baselines together: 24 numbers."""
+        return np.asarray(np.nan_to_num(self.gmv) @ np.diff(self.passed, axis=1))
 
     def sold_between(self, rows: Rows, start_ms: int, end_ms: int, timezone: str) -> F64:
         """What each baseline sold in [start, end) by the clock of ``timezone``, in fen; NaN = unknown."""
@@ -77,7 +91,8 @@ class Baselines:
     @property
     def nbytes(self) -> int:
         """Bytes held, names at about 80 each."""
-        return self.gmv.nbytes + self.orders.nbytes + self.passed.nbytes + 80 * len(self.names)
+        daily = self.gmv.nbytes + self.orders.nbytes + self.new_members.nbytes
+        return daily + self.passed.nbytes + 80 * len(self.names)
 
 
 def stretch_of(start_ms: int, end_ms: int, timezone: str) -> tuple[int, int, float, int, float]:
@@ -128,6 +143,7 @@ def multiples_of(
     sums = columns.sums[mine]
     multiples[having, :, 0] = ratio(sums[:, :, GMV], baselines.gmv[base][:, None])
     multiples[having, :, 1] = ratio(sums[:, :, ORDERS], baselines.orders[base][:, None])
+    multiples[having, :, 3] = ratio(sums[:, :, NEW_MEMBERS], baselines.new_members[base][:, None])
     zone_of = columns.zone[mine]
     for number in np.unique(zone_of).tolist():
         here = np.flatnonzero(zone_of == number)

@@ -20,7 +20,6 @@ from operators.json_scan import (
     after_space,
     digits_end,
     first_word,
-    id_end,
     shared_kind,
     string_end,
     typed_end,
@@ -29,7 +28,7 @@ from operators.json_scan import (
     whole_number,
     word,
 )
-from schemas.events import MAX_AMOUNT_FEN, MAX_EVENT_TIME_MS, MAX_QUANTITY
+from schemas.events import MAX_AMOUNT_FEN, MAX_EVENT_TIME_MS, MAX_ID_BYTES, MAX_QUANTITY
 
 PAID, REFUNDED, CANCELLED, CREATED = 0, 1, 2, 3
 STATUSES = ("paid", "refunded", "cancelled", "created")
@@ -92,11 +91,9 @@ def _status_of(data: U8, p: int, length: int) -> int:
 @compiled
 def _optional_kind(head: np.uint64, data: U8, p: int, length: int) -> int:
     """Kind of an optional contract field, 0 if the name is not one."""
-    if length == 7 and head == _ITEM_ID:
-        return TEXT
     if length == 11 and head == _FIRST_ORDER and load_u64(data, p + 3) == load_u64(_FIRST_TAIL, 0):
         return TRUTH
-    return shared_kind(head, data, p, length)
+    return TEXT if length == 7 and head == _ITEM_ID else shared_kind(head, data, p, length)
 
 
 @compiled
@@ -127,24 +124,24 @@ def scan_order(data: U8, start: int, end: int, columns: OrderColumns, i: int, ta
             return LEFT
         at = p
         if length == 8 and head == _ORDER_ID:
-            p = id_end(data, at)
-            if p < 0:
+            p = string_end(data, at + 1)
+            if load_u8(data, at) != QUOTE or not 0 < p - at - 1 <= MAX_ID_BYTES:
                 return LEFT
             order_at = at + 1
             order_length = p - order_at
             p += 1
             seen |= 1
         elif length == 11 and head == _MERCHANT and load_u64(data, name + 3) == load_u64(_MERCHANT_TAIL, 0):
-            p = id_end(data, at)
-            if p < 0:
+            p = string_end(data, at + 1)
+            if load_u8(data, at) != QUOTE or not 0 < p - at - 1 <= MAX_ID_BYTES:
                 return LEFT
             merchant_at = at + 1
             merchant_length = p - merchant_at
             p += 1
             seen |= 2
         elif length == 9 and head == _MEMBER and load_u8(data, name + 8) == 100:
-            p = id_end(data, at)
-            if p < 0:
+            p = string_end(data, at + 1)
+            if load_u8(data, at) != QUOTE or not 0 < p - at - 1 <= MAX_ID_BYTES:
                 return LEFT
             p += 1
             seen |= 4

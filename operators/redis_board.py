@@ -45,6 +45,7 @@ def board_commands(rows: BoardRows, prefix: str, now_ms: int) -> list[bytes]:
         commands.append(command(b"DEL", key))
         stamp = (redis_layout.UPDATED_AT.encode(), b"%d" % now_ms)
         commands.append(command(b"HSET", key, *pairs, *stamp))
+    commands.append(ordinary_command(prefix, "total", rows.ordinary))
     commands.append(_clock(rows, prefix, now_ms))
     return commands
 
@@ -67,10 +68,22 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+def ordinary_command(prefix: str, subject: str, hours: list[float] | None) -> bytes:
+    """The ordinary day of a subject written, or removed."""
+    key = _bytes(redis_layout.ordinary(prefix, subject))
+    if not hours:
+        return command(b"DEL", key)
+    return command(b"SET", key, orjson.dumps([round(fen, 2) for fen in hours]))
+
+
 class PendingSeries:
-    """Points of series that are not written yet: the newest values of a minute, 48 hours a subject."""
+    """Points of series that are not written yet: the newest values of a minute, 48 hours a subject.
+
+    ``ordinary``: ordinary days that are not written yet, by subject.
+    """
 
     def __init__(self) -> None:
+        self.ordinary: dict[str, list[float] | None] = {}
         self._points: dict[str, dict[int, list[int]]] = {}
         self._count = 0
 

@@ -13,9 +13,9 @@ from typing import Final
 
 import numpy as np
 
-from operators.batches import F64, I64, U8, MerchantRows
+from operators.batches import F64, I64, U8, U16, MerchantRows
+from operators.changes import ALL_CHANGED
 from operators.redis_rows import (
-    ALL_WINDOWS,
     ARRAYS,
     UNKNOWN_MS,
     PendingRows,
@@ -23,7 +23,7 @@ from operators.redis_rows import (
     publish_order,
     rank_columns,
 )
-from schemas.windows import MEASURES, MULTIPLES, WINDOWS
+from schemas.windows import MEASURES, RATIOS, WINDOWS
 
 FREE, WAITS, TAKEN = range(3)
 SLOTS: Final = 4_096
@@ -97,21 +97,24 @@ class PendingMerchants:
     def _store(self, slots: I64, rows: MerchantRows) -> None:
         c = self._columns
         c.shard[slots] = rows.shard
+        c.clicked[slots] = rows.clicked
         c.measures[slots] = rows.measures
-        c.multiples[slots] = rows.multiples
+        c.ratios[slots] = rows.ratios
         c.peak_multiple[slots] = rows.peak_multiple
         c.peak_same_period[slots] = rows.peak_same_period
         c.peak_at_ms[slots] = rows.peak_at_ms
         c.event_time_ms[slots] = rows.event_time_ms
         c.baseline_gmv[slots] = rows.baseline_gmv
         c.baseline_orders[slots] = rows.baseline_orders
-        c.best_multiple[slots], c.best_gmv[slots] = rank_columns(rows.measures, rows.multiples)
+        c.baseline_new_members[slots] = rows.baseline_new_members
+        c.hundred_hours[slots] = rows.hundred_hours
+        c.best_multiple[slots], c.best_gmv[slots] = rank_columns(rows.measures, rows.ratios)
         arrived = np.full(len(rows), UNKNOWN_MS) if rows.arrived_ms is None else rows.arrived_ms
         # Rows that only time has changed say nothing about how long an event took.
         arrived = np.where(rows.urgent, arrived, UNKNOWN_MS)
         self._add(slots, rows.changed, rows.urgent, np.full(len(rows), self._now_s()), arrived)
 
-    def _add(self, slots: I64, changed: U8, urgent: np.ndarray, since_s: F64, arrived_ms: I64) -> None:
+    def _add(self, slots: I64, changed: U16, urgent: np.ndarray, since_s: F64, arrived_ms: I64) -> None:
         """What is collected over the offers of a merchant, until it is taken."""
         c = self._columns
         begins = self._state[slots] != WAITS
@@ -162,7 +165,7 @@ class PendingMerchants:
     def mark_complete(self) -> None:
         """Have every window of every waiting merchant written: Redis holds nothing of them."""
         with self._lock:
-            self._columns.changed[:] = ALL_WINDOWS
+            self._columns.changed[:] = ALL_CHANGED
 
     def __len__(self) -> int:
         """Merchants that wait or are being written."""
@@ -187,16 +190,19 @@ def _empty_columns(size: int) -> PendingRows:
         names=[None] * size,
         shard=np.zeros(size, np.int64),
         since_s=np.full(size, np.inf),
-        changed=np.zeros(size, np.uint8),
+        changed=np.zeros(size, np.uint16),
+        clicked=np.zeros(size, np.bool_),
         urgent=np.zeros(size, np.bool_),
         measures=np.zeros((size, len(WINDOWS), len(MEASURES)), np.int64),
-        multiples=np.zeros((size, len(WINDOWS), len(MULTIPLES))),
+        ratios=np.zeros((size, len(WINDOWS), len(RATIOS))),
         peak_multiple=np.zeros(size),
         peak_same_period=np.zeros(size),
         peak_at_ms=np.zeros(size, np.int64),
         event_time_ms=np.zeros(size, np.int64),
         baseline_gmv=np.zeros(size),
         baseline_orders=np.zeros(size),
+        baseline_new_members=np.zeros(size),
+        hundred_hours=np.zeros((size, 2)),
         arrived_ms=np.zeros(size, np.int64),
         best_multiple=np.zeros(size),
         best_gmv=np.zeros(size),

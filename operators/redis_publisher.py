@@ -16,7 +16,13 @@ import redis
 
 from operators.batches import BoardRows, MerchantRows, SeriesPoint
 from operators.redis_alerts import ALERTS_PER_WRITE, PendingAlerts, alert_commands, forget_active
-from operators.redis_board import PendingSeries, board_commands, series_commands, stale_minutes
+from operators.redis_board import (
+    PendingSeries,
+    board_commands,
+    ordinary_command,
+    series_commands,
+    stale_minutes,
+)
 from operators.redis_errors import RedisSinkError, refusal
 from operators.redis_held import CatchingUp
 from operators.redis_link import Bulk
@@ -116,6 +122,7 @@ class RedisPublisher:
         with self._changed:
             self._seen.add(rows.shard)
             self._series.add(rows.series)
+            self._series.ordinary |= rows.ordinary
             if rows.alerts:
                 self._alerts.add(rows.shard, rows.alerts)
             self._note_offer()
@@ -337,16 +344,19 @@ class RedisPublisher:
         """Write the points that are pending; False if more have come meanwhile than one write takes."""
         with self._changed:
             points = self._series.take()
+            ordinary, self._series.ordinary = self._series.ordinary, {}
             left = len(self._series)
-        if not points:
+        if not points and not ordinary:
             return True
         try:
             commands = self._trims(points) + series_commands(points, self._prefix)
+            commands += [ordinary_command(self._prefix, *day) for day in ordinary.items()]
             self._session.send(Bulk(commands))
             self._session.receive()
         except redis.RedisError:
             with self._changed:
                 self._series.put_back(points)
+                self._series.ordinary = ordinary | self._series.ordinary
             raise
         return left == 0
 

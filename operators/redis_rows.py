@@ -8,14 +8,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from operators.batches import F64, I64, U8
-from schemas.windows import GMV, MULTIPLES, WINDOWS
+from operators.batches import F64, I64, U16
+from schemas.windows import GMV, RATIOS, WINDOWS
 
-ALL_WINDOWS: Final = 0xFF
 UNKNOWN_MS: Final = -1
 """Arrival of a record without a Kafka timestamp, or of none."""
 _HOUR: Final = WINDOWS.index("1h")
-_SALES: Final = MULTIPLES.index("sales_multiple")
+_SALES: Final = RATIOS.index("sales_multiple")
 
 
 @dataclass(slots=True)
@@ -26,16 +25,19 @@ class PendingRows:
     names: list[str | None]  # n
     shard: I64  # n
     since_s: F64  # n, monotonic seconds of the oldest offer that is not written
-    changed: U8  # n
+    changed: U16  # n
+    clicked: npt.NDArray[np.bool_]  # n
     urgent: npt.NDArray[np.bool_]  # n
     measures: I64  # n x W x M
-    multiples: F64  # n x W x K
+    ratios: F64  # n x W x K
     peak_multiple: F64  # n
     peak_same_period: F64  # n
     peak_at_ms: I64  # n
     event_time_ms: I64  # n
     baseline_gmv: F64  # n
     baseline_orders: F64  # n
+    baseline_new_members: F64  # n
+    hundred_hours: F64  # n x 2
     arrived_ms: I64  # n, of the oldest record that is not written, or UNKNOWN_MS
     best_multiple: F64  # n, the 1h sales multiple, -1 where it is absent
     best_gmv: F64  # n, the 1h gmv
@@ -66,9 +68,9 @@ ARRAYS: Final = tuple(f.name for f in fields(PendingRows) if f.name not in ("mer
 """Names of the columns that are arrays."""
 
 
-def rank_columns(measures: I64, multiples: F64) -> tuple[F64, F64]:
+def rank_columns(measures: I64, ratios: F64) -> tuple[F64, F64]:
     """What decides who is best: the 1h sales multiple (-1 where absent) and the 1h gmv."""
-    multiple = np.nan_to_num(multiples[:, _HOUR, _SALES], nan=-1.0)
+    multiple = np.nan_to_num(ratios[:, _HOUR, _SALES], nan=-1.0)
     return multiple, measures[:, _HOUR, GMV].astype(np.float64)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from operators.batches import I64
+from operators.bytes_kernels import U64
 from operators.redis_encoding import AbsentFields, RowEncoder, command
 from operators.redis_link import Bulk
 from operators.redis_pending import PendingMerchants, Taken
@@ -46,7 +46,7 @@ class MerchantWriter:
         """
         done = 0
         announced: set[int] = set()
-        flying: tuple[Taken, I64] | None = None
+        flying: tuple[Taken, U64] | None = None
         try:
             for start in range(0, len(taken), ROWS_PER_WRITE):
                 chunk = taken.part(start, start + ROWS_PER_WRITE)
@@ -63,7 +63,7 @@ class MerchantWriter:
 
     def _encode(
         self, chunk: PendingRows, progress: Mapping[int, Mapping[str, int]], announced: set[int]
-    ) -> tuple[Bulk, I64]:
+    ) -> tuple[Bulk, U64]:
         body, absent = self._encoder.encode(chunk, self._wall_ms())
         commands = []
         for shard in set(chunk.shard.tolist()) - announced:
@@ -75,7 +75,7 @@ class MerchantWriter:
         commands += self._absent.removals(chunk, absent, self._prefix)
         return Bulk(commands, body, len(chunk)), absent
 
-    def _finish(self, chunk: Taken, absent: I64, pending: PendingMerchants) -> int:
+    def _finish(self, chunk: Taken, absent: U64, pending: PendingMerchants) -> int:
         self._session.receive()
         pending.written(chunk)
         rows = chunk.rows

@@ -22,11 +22,13 @@ from operators.batches import (
 )
 from operators.bytes_kernels import Interner, intern_packed
 from operators.calendar_days import day_bounds_ms
+from operators.changes import ALL_CHANGED
 from operators.closing import Closing
 from operators.delta import ShardBaselines, ShardDelta, Suspect
 from operators.event_clock import EventClock
 from operators.joins import JoinMemory
-from operators.merchant_columns import ALL_CHANGED, NO_BASELINE, MerchantColumns
+from operators.leaders import BoardRules
+from operators.merchant_columns import NO_BASELINE, MerchantColumns
 from operators.milestones import Book, Milestones
 from operators.multiples import Baselines, Rows, known_zone
 from operators.shard_results import results_of, summary_of
@@ -49,8 +51,7 @@ class ShardRules:
     lateness_ms: int
     timezone: str
     sale_opens_ms: int | None
-    top_size: int
-    top_min_orders: int
+    top: BoardRules
     series_watch: tuple[str, ...]
     series_merchants: int
     milestone_min_orders: int
@@ -142,7 +143,7 @@ class Shard:
         self.columns.reserve(now)
         self.columns.changed[before:now] = ALL_CHANGED
         for row in range(before, now) if self.rules.series_watch else ():
-            self.columns.watched[row] = self.merchants.text(row) in self.rules.series_watch
+            self.watch(row, self.merchants.text(row) in self.rules.series_watch)
 
     def _surely_kept_ms(self) -> int:
         """Events of this time or later stand in the longest sliding window, judged by the watermark."""
@@ -226,6 +227,7 @@ class Shard:
                 self.baselines.remove(held)
                 self.columns.baseline[row] = NO_BASELINE
             self.columns.changed[row] = ALL_CHANGED
+            self.columns.ordinary_due[row] = self.columns.watched[row]
 
     def _zone_number(self, baseline: Baseline) -> int:
         name = baseline.timezone or self.rules.timezone
@@ -243,11 +245,13 @@ class Shard:
         columns = self.columns
         rows = np.flatnonzero(columns.changed[:count] != 0)
         points = self._take_points()
+        ordinary = self._take_ordinary()
         alerts = self.milestones.take_news()
-        if not len(rows) and not points and not alerts:
+        if not len(rows) and not points and not alerts and not ordinary:
             return None
         result = results_of(self, rows)
         result.series = points
+        result.ordinary = ordinary
         result.alerts = alerts
         columns.changed[rows] = 0
         columns.urgent[rows] = False
@@ -264,17 +268,33 @@ class Shard:
         self.closing.points = []
         return points
 
+    def _take_ordinary(self) -> dict[str, list[float] | None]:
+        """The ordinary days of series whose reader does not know them yet."""
+        due = np.flatnonzero(self.columns.ordinary_due)
+        self.columns.ordinary_due[due] = False
+        base = self.columns.baseline[due].tolist()
+        return {
+            self.merchants.text(row): (self.baselines.ordinary_hours(b) or None) if b != NO_BASELINE else None
+            for row, b in zip(due.tolist(), base, strict=True)
+        }
+
+    def watch(self, row: int, watched: bool = True) -> None:
+        """Whether a merchant has a series."""
+        self.columns.watched[row] = watched
+        self.columns.ordinary_due[row] = watched
+
     def touch(self) -> None:
         """Have everything handed out again: what was written of it is lost or unknown."""
         self.milestones.touch()
         self.columns.changed[: len(self.merchants)] = ALL_CHANGED
+        self.columns.ordinary_due[:] = self.columns.watched
 
     def refresh(self, start: int, stop: int) -> None:
         """Have merchants of some rows handed out again: multiples above 0 change as time passes."""
         rows = slice(start, max(start, min(stop, len(self.merchants))))
         columns = self.columns
         sold = (columns.sums[rows, :, GMV] != 0) & (columns.baseline[rows] != NO_BASELINE)[:, None]
-        columns.changed[rows] |= np.packbits(sold, axis=1, bitorder="little")[:, 0]
+        columns.changed[rows] |= np.packbits(sold, axis=1, bitorder="little")[:, 0].astype(np.uint16)
 
     def refresh_all(self) -> None:
         """Have everything handed out that a baseline is compared with, also where it is 0 or was absent."""
@@ -299,8 +319,9 @@ class Shard:
             if room <= 0:
                 return
             row = self.row_of(merchant_id)
-            room -= not self.columns.watched[row]
-            self.columns.watched[row] = True
+            if not self.columns.watched[row]:
+                room -= 1
+                self.watch(row)
 
     @property
     def nbytes(self) -> int:

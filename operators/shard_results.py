@@ -11,12 +11,12 @@ from operators.batches import F64, MULTIPLE_BOUNDS, MerchantRows, ShardSummary
 from operators.leaders import candidates_of
 from operators.merchant_columns import NO_BASELINE
 from operators.multiples import Rows, multiples_of, peaks_of, ratio
+from operators.rates import rates_of
+from operators.windows import HOUR_WINDOW
 from schemas.windows import GMV, WINDOWS
 
 if TYPE_CHECKING:
     from operators.shard import Shard
-
-HOUR_WINDOW = WINDOWS.index("1h")
 
 
 def results_of(shard: Shard, rows: Rows) -> MerchantRows:
@@ -27,21 +27,26 @@ def results_of(shard: Shard, rows: Rows) -> MerchantRows:
     bounds = [shard.windows.bounds_ms(z) for z in range(len(shard.windows.days.start_ms))]
     bounds += [bounds[0] if bounds else [(0, 0)] * len(WINDOWS)] * (len(shard.zones) - len(bounds))
     peak, peak_same_period = peaks_of(rows, columns, shard.baselines, shard.zones)
+    measures = columns.sums[rows]
+    multiples = multiples_of(rows, columns, shard.baselines, shard.zones, bounds)
     return MerchantRows(
         shard=shard.number,
         progress=shard.clock.offsets,
         merchant_ids=[shard.merchants.text(int(r)) for r in rows],
         names=[shard.baselines.names[b] if b != NO_BASELINE else None for b in base.tolist()],
         changed=columns.changed[rows],
+        clicked=columns.clicked[rows],
         urgent=columns.urgent[rows],
-        measures=columns.sums[rows],
-        multiples=multiples_of(rows, columns, shard.baselines, shard.zones, bounds),
+        measures=measures,
+        ratios=np.concatenate((multiples, rates_of(measures)), axis=2),
         peak_multiple=peak,
         peak_same_period=peak_same_period,
         peak_at_ms=np.where(np.isnan(peak), -1, columns.peak_at_ms[rows]),
         event_time_ms=columns.newest_ms[rows],
         baseline_gmv=np.where(having, shard.baselines.gmv[base], np.nan),
         baseline_orders=np.where(having, shard.baselines.orders[base], np.nan),
+        baseline_new_members=np.where(having, shard.baselines.new_members[base], np.nan),
+        hundred_hours=columns.hundred_hours[rows],
         arrived_ms=columns.arrived_ms[rows],
     )
 
@@ -50,10 +55,9 @@ def summary_of(shard: Shard) -> ShardSummary:
     """What the board needs of a shard, now."""
     count = len(shard.merchants)
     columns = shard.columns
+    held = shard.baselines
     base = columns.baseline[:count]
-    candidates = candidates_of(
-        shard.merchants, columns, shard.baselines, shard.rules.top_size, shard.rules.top_min_orders
-    )
+    candidates = candidates_of(shard.merchants, columns, held, shard.rules.top)
     hour = ratio(
         columns.sums[:count, HOUR_WINDOW, GMV], np.where(base >= 0, shard.baselines.gmv[base], np.nan)
     )
@@ -63,7 +67,8 @@ def summary_of(shard: Shard) -> ShardSummary:
         watermark_ms=shard.clock.watermark_ms,
         newest_ms=shard.clock.newest_ms,
         totals=columns.sums[:count].sum(axis=0),
-        baseline_daily=np.array([np.nansum(shard.baselines.gmv), np.nansum(shard.baselines.orders)]),
+        baseline_daily=np.array([np.nansum(daily) for daily in (held.gmv, held.orders, held.new_members)]),
+        ordinary=held.ordinary_total(),
         same_period=_same_period_total(shard, np.flatnonzero(base != NO_BASELINE)),
         merchants=int((columns.newest_ms[:count] >= 0).sum()),
         without_baseline=int(((base == NO_BASELINE) & (columns.newest_ms[:count] >= 0)).sum()),

@@ -205,7 +205,7 @@ class ShardStore:
         shard.closing.points = []
         shard.columns.watched[:] = False
         for merchant_id in ref.watched:
-            shard.columns.watched[shard.row_of(merchant_id)] = True
+            shard.watch(shard.row_of(merchant_id))
         shard.milestones.resumed()
         shard.touch()
         self._base, self._base_bytes = ref.base, ref.base_bytes

@@ -2,8 +2,8 @@
 
 The stages run one after the other in the dataflow's thread; what that thread spends outside of them is
 Bytewax, the exchange between processes and the interpreter. Threads that work beside it (Redis, the Kafka
-client) are told apart by their own clocks. All of it together is the CPU time of the process since its first reading: what
-starting took is left out.
+client) are told apart by their own clocks. All of it together is the CPU time of the process since its
+first reading: what starting took is left out.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from operators.dedup_store import DedupStore
 from operators.delta import ShardDelta
 from operators.event_lane import EventLane
 from operators.kafka_message_kernels import MessageColumns, read_messages, take_messages
+from operators.leaders import BoardRules
 from operators.order_tally import OrderTally
 from operators.process_clock import ProcessClock
 from operators.redis_encoding import RowEncoder
@@ -44,7 +45,8 @@ _ACTIONS = (b"view", b"cart", b"favorite", b"join")
 def warm(directory: Path) -> None:
     """Run every compiled function once; files go to ``directory``."""
     sources = ("orders/0", "clicks/0")
-    rules = ShardRules(sources, LATENESS_MS, DEFAULT_TIMEZONE, _START_MS, 10, 1, ("m1",), 24, 1, 1 << 12)
+    top = BoardRules(10)
+    rules = ShardRules(sources, LATENESS_MS, DEFAULT_TIMEZONE, _START_MS, top, ("m1",), 24, 1, 1 << 12)
     merchants = Interner(4, 16)
     dedup = Dedup(DAY_MS, DedupBudget(1 << 24))
     lane = EventLane(

@@ -8,29 +8,52 @@ window, its columns are subtracted once. ``day`` and ``sale`` only ever add.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-from operators.batches import I32, I64, NO_EVENT_MS, U8
+from operators.batches import I32, I64, NO_EVENT_MS, U8, U16
 from operators.bucket_columns import Grid
 from operators.bytes_kernels import compiled
 from operators.calendar_days import DayBounds
+from operators.changes import CLICK_CHANGED, CLICK_SHIFT, ORDER_SHIFT
 from operators.merchant_columns import MerchantColumns
 from schemas.windows import (
     DAY,
     FINEST_BUCKET_MS,
     MEASURES,
     MINUTE_MS,
+    ORDER_MEASURES,
     SALE,
     SLIDING,
     WINDOWS,
 )
 
 MEASURES_WIDE = len(MEASURES)
+ORDERS_WIDE = len(ORDER_MEASURES)
+HOUR_WINDOW = WINDOWS.index("1h")
 DAY_WINDOW = WINDOWS.index(DAY)
 SALE_WINDOW = WINDOWS.index(SALE)
 BUCKETS_A_MINUTE = MINUTE_MS // FINEST_BUCKET_MS
 BUCKETS_A_TEN_MINUTES = 10 * MINUTE_MS // FINEST_BUCKET_MS
 NEVER = 1 << 60
 """A bucket number or a time beyond all others."""
+
+
+@compiled
+def _groups_of(values: I64) -> int:
+    """1 if there is something of orders, plus 2 if there is something of clicks."""
+    of_orders = 0
+    of_clicks = 0
+    for m in range(ORDERS_WIDE):
+        of_orders |= values[m]
+    for m in range(ORDERS_WIDE, MEASURES_WIDE):
+        of_clicks |= values[m]
+    return (1 if of_orders != 0 else 0) + (2 if of_clicks != 0 else 0)
+
+
+@compiled
+def _bits(groups: int, window: int) -> np.uint16:
+    """The bits of ``operators.changes`` of some groups in one window."""
+    return np.uint16(((groups & 1) << (ORDER_SHIFT + window)) | ((groups >> 1) << (CLICK_SHIFT + window)))
 
 
 @compiled
@@ -42,7 +65,8 @@ def add_to_sums(
     day_start_ms: I64,
     sale_bucket: int,
     sums: I64,
-    changed: U8,
+    changed: U16,
+    clicked: npt.NDArray[np.bool_],
     zone: U8,
 ) -> None:
     """Add deltas to every window that holds their bucket.
@@ -52,6 +76,13 @@ def add_to_sums(
     for i in range(len(rows)):
         row = rows[i]
         bucket = buckets[i]
+        groups = _groups_of(values[i])
+        if groups > 1:
+            if not clicked[row]:
+                clicked[row] = True
+                changed[row] |= np.uint16(CLICK_CHANGED)
+        elif groups == 0:
+            groups = 1  # an order that adds nothing, a repeated join: the newest event has changed
         for w in range(6):
             if w < 4:
                 inside = bucket >= oldest[w]
@@ -60,17 +91,17 @@ def add_to_sums(
             else:
                 inside = bucket >= sale_bucket
             if inside:
-                changed[row] |= np.uint8(1 << w)
+                changed[row] |= _bits(groups, w)
                 for m in range(MEASURES_WIDE):
                     sums[row, w, m] += values[i, m]
 
 
 @compiled
-def subtract_from_sums(rows: I32, values: I64, window: int, sums: I64, changed: U8) -> None:
+def subtract_from_sums(rows: I32, values: I64, window: int, sums: I64, changed: U16) -> None:
     """Take the columns of a bucket that left ``window`` out of its sums."""
     for i in range(len(rows)):
         row = rows[i]
-        changed[row] |= np.uint8(1 << window)
+        changed[row] |= _bits(_groups_of(values[i]), window)
         for m in range(MEASURES_WIDE):
             sums[row, window, m] -= values[i, m]
 
@@ -121,9 +152,11 @@ class Windows:
         columns = self.columns
         for number in self.days.move_to(self.newest_ms):
             rows = np.flatnonzero(columns.zone[:merchants] == number)
-            sold = rows[columns.sums[rows, DAY_WINDOW].any(axis=1)]
-            columns.sums[sold, DAY_WINDOW] = 0
-            columns.changed[sold] |= np.uint8(1 << DAY_WINDOW)
+            day = columns.sums[rows, DAY_WINDOW]
+            sold, clicked = day[:, :ORDERS_WIDE].any(axis=1), day[:, ORDERS_WIDE:].any(axis=1)
+            columns.sums[rows[sold | clicked], DAY_WINDOW] = 0
+            columns.changed[rows[sold]] |= np.uint16(1 << ORDER_SHIFT + DAY_WINDOW)
+            columns.changed[rows[clicked]] |= np.uint16(1 << CLICK_SHIFT + DAY_WINDOW)
 
     def add(self, rows: I32, buckets: I64, values: I64) -> None:
         """Add deltas (finest buckets) that some window keeps; ``advance`` has been called for their batch."""
@@ -134,7 +167,7 @@ class Windows:
         )
         add_to_sums(
             rows, buckets, values, oldest, self.days.start_ms, self.sale_bucket,
-            columns.sums, columns.changed, columns.zone,
+            columns.sums, columns.changed, columns.clicked, columns.zone,
         )  # fmt: skip
         self._add_to_grid(self.seconds, 1, int(oldest[1]), rows, buckets, values)
         # A minute that left the window may still have to be closed.

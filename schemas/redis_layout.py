@@ -18,6 +18,16 @@ PEAK_AT: Final = "peak_sales_multiple_at:1h"
 """The exclusive end, in ms, of the closed hour with the greatest gmv."""
 PEAK_SAME_PERIOD: Final = "same_period_multiple_at_peak:1h"
 """That hour's gmv over what the baseline sold in the same hour of its day."""
+BASELINE_GMV: Final = "baseline_gmv"
+"""The baseline's daily gmv in fen."""
+BASELINE_ORDERS: Final = "baseline_orders"
+BASELINE_NEW_MEMBERS: Final = "baseline_new_members"
+BASELINE_HUNDRED_HOURS: Final = "baseline_hours_to_100_new_members"
+"""100 over the baseline's daily new members, in hours."""
+HUNDRED_HOURS: Final = "hours_to_100_new_members"
+"""From the start of the merchant's day to the end of the closed minute in which its 100th member came."""
+HUNDRED_HOURS_SALE: Final = "hours_to_100_new_members:sale"
+"""The same from the opening of the sale."""
 MULTIPLE_DECIMALS: Final = 6
 """Multiples are written as decimal numbers rounded to this many places."""
 
@@ -47,6 +57,11 @@ def series(prefix: str, subject: str) -> str:
     return f"{prefix}series:{subject}"
 
 
+def ordinary(prefix: str, subject: str) -> str:
+    """String: JSON array of 24 numbers, the ordinary gmv in fen of each hour of the local clock."""
+    return f"{prefix}ordinary:{subject}"
+
+
 def meta(prefix: str) -> str:
     """Hash: watermark, newest event time, run number, run id, started at, layout version."""
     return f"{prefix}meta"
@@ -72,5 +87,9 @@ def active_alerts(prefix: str) -> str:
     return f"{prefix}alerts:active"
 
 
-SERIES_FIELDS: Final = ("orders", "gmv", "gmv:1h", "gmv:day", "gmv:sale", "orders:day", "orders:sale")
-"""A series point: the closed minute's own orders and gmv, then sums of closed buckets up to its end."""
+SERIES_FIELDS: Final = (
+    *("orders", "gmv", "gmv:1h", "gmv:day", "gmv:sale", "orders:day", "orders:sale"),
+    *("new_members", "new_members:day", "views"),
+)
+"""A series point: measures without a window are the closed minute's own, the others are sums of closed
+buckets up to its end. Readers of an older point find it shorter; new fields come at the end."""

@@ -15,6 +15,11 @@ def right(text: str, width: int) -> str:
     return " " * max(0, width - cell_len(text)) + text
 
 
+def fits(text: str, width: int = 80) -> bool:
+    """Whether ``text`` is at most ``width`` cells wide."""
+    return cell_len(text) <= width
+
+
 def wrapped(text: str, width: int, indent: str = "") -> list[str]:
     """``text`` in lines of at most ``width`` cells, broken at spaces; all but the first are indented."""
     lines, line = [], ""

@@ -122,7 +122,12 @@ def top(
     config: flags.ConfigFile = None,
     redis: flags.RedisUrl = None,
     prefix: flags.Prefix = None,
-    metric: Annotated[str, typer.Option(help="sales_multiple, gmv or orders.")] = "sales_multiple",
+    metric: Annotated[
+        str,
+        typer.Option(
+            help="sales_multiple, gmv, orders, new_members, new_member_multiple or private_traffic_share."
+        ),
+    ] = "sales_multiple",
     window: Annotated[str, typer.Option(help="1m, 5m, 1h, 12h, day or sale.")] = "1h",
     once: Annotated[bool, typer.Option("--once", help="Print the table once.")] = False,
 ) -> None:

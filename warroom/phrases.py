@@ -32,6 +32,17 @@ class Phrases:
     same_period_less: str
     sale_12h: str
     sums: str
+    new_members: str
+    views: str
+    private_share: str
+    joined_day: str
+    joined_sale: str
+    joined_multiple: str
+    hundred: str
+    hundred_ordinary: str
+    hours: str
+    days: str
+    traffic: str
     nothing: str
 
 
@@ -55,6 +66,17 @@ ZH: Final = Phrases(
     same_period_less="是過去同時段的 {multiple} 倍",
     sale_12h="開賣 12 小時，業績是平常一天的 {multiple} 倍",
     sums="訂單 {orders} 筆，成交 {gmv}，全程是平常一天的 {multiple} 倍",
+    new_members="新會員",
+    views="瀏覽",
+    private_share="自有流量 {percent}%",
+    joined_day="當日新增會員 {count} 人",
+    joined_sale="開賣以來新增會員 {count} 人",
+    joined_multiple="，是平常一天的 {multiple} 倍",
+    hundred="滿 100 人用了 {time}",
+    hundred_ordinary="，平常要 {time}",
+    hours="{hours} 小時",
+    days="{days} 天",
+    traffic="瀏覽 {views} 次，其中 {percent}% 來自自己的管道",
     nothing="還沒有結果",
 )
 EN: Final = Phrases(
@@ -77,6 +99,17 @@ EN: Final = Phrases(
     same_period_less="{multiple} times the same period in the past",
     sale_12h="12 hours after sales opened: {multiple} times its ordinary day",
     sums="{orders} orders, {gmv}, {multiple} times its ordinary day in all",
+    new_members="new members",
+    views="views",
+    private_share="own traffic {percent} %",
+    joined_day="{count} new members today",
+    joined_sale="{count} new members since sales opened",
+    joined_multiple=", {multiple} times an ordinary day",
+    hundred="the first 100 took {time}",
+    hundred_ordinary=", ordinarily {time}",
+    hours="{hours} hours",
+    days="{days} days",
+    traffic="{views} views, {percent} % of them through its own channels",
     nothing="no results yet",
 )
 

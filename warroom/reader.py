@@ -13,7 +13,7 @@ import redis
 from schemas import redis_layout
 from schemas.redis_layout import SERIES_FIELDS
 from schemas.results import MerchantResult
-from schemas.windows import MEASURES, MINUTE_MS, MULTIPLES, WINDOWS
+from schemas.windows import DISTINCT, MEASURES, MINUTE_MS, RATIOS, windows_of
 from warroom.config import without_password
 from warroom.errors import PreflightError, WarroomError
 from warroom.preflight import redis_client
@@ -21,9 +21,10 @@ from warroom.preflight import redis_client
 AT_ONCE: Final = 2_000
 """Merchants that are asked for in one round trip."""
 
-_MEASURE_FIELDS: Final = tuple(redis_layout.field(m, w) for w in WINDOWS for m in MEASURES)
-_MULTIPLE_FIELDS: Final = tuple(redis_layout.field(m, w) for w in WINDOWS for m in MULTIPLES)
-_BASELINE_GMV: Final = "baseline_gmv"
+_MEASURE_FIELDS: Final = tuple(
+    redis_layout.field(m, w) for m in (*MEASURES, *DISTINCT) for w in windows_of(m)
+)
+_MULTIPLE_FIELDS: Final = tuple(redis_layout.field(r, w) for r in RATIOS for w in windows_of(r))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,8 @@ class ResultsReader:
         key = redis_layout.series(self._prefix, subject)
         with self._named_errors():
             point = self._client.hget(key, str(end_ms - MINUTE_MS))
-        return None if point is None else dict(zip(SERIES_FIELDS, json.loads(point), strict=True))
+        # A point that an older version wrote is shorter.
+        return None if point is None else dict(zip(SERIES_FIELDS, json.loads(point), strict=False))
 
     def active_alerts(self) -> int:
         """How many alerts hold now."""
@@ -174,8 +176,12 @@ def merchant_of(merchant_id: str, found: Mapping[str, str]) -> Merchant:
         peak_same_period_multiple_1h=_decimal(found, redis_layout.PEAK_SAME_PERIOD),
         event_time_ms=_whole(found, redis_layout.EVENT_TIME) or 0,
         updated_at_ms=_whole(found, redis_layout.UPDATED_AT) or 0,
+        hours_to_100_new_members=_decimal(found, redis_layout.HUNDRED_HOURS),
+        hours_to_100_new_members_sale=_decimal(found, redis_layout.HUNDRED_HOURS_SALE),
+        baseline_new_members=_decimal(found, redis_layout.BASELINE_NEW_MEMBERS),
+        baseline_hours_to_100_new_members=_decimal(found, redis_layout.BASELINE_HUNDRED_HOURS),
     )
-    return Merchant(result, _decimal(found, _BASELINE_GMV))
+    return Merchant(result, _decimal(found, redis_layout.BASELINE_GMV))
 
 
 def _whole(found: Mapping[str, str], name: str) -> int | None:

@@ -18,7 +18,8 @@ class MerchantStory(Struct, frozen=True):
     """A merchant's night. Amounts in fen, times in ms since the epoch; None where there is none.
 
     ``peak_at_ms`` is the exclusive end of the peak hour. ``sale_12h_multiple``: gmv of the sale's first
-    twelve hours ÷ the ordinary day's gmv; None until they are over.
+    twelve hours ÷ the ordinary day's gmv; None until they are over. ``hours_to_100_new_members``: from the
+    start of the report's window; the ordinary ones are 100 ÷ the ordinary day's new members.
     """
 
     merchant_id: str
@@ -31,6 +32,12 @@ class MerchantStory(Struct, frozen=True):
     peak_at_ms: int | None
     peak_same_period_multiple: float | None
     sale_12h_multiple: float | None
+    new_members: int = 0
+    new_member_multiple: float | None = None
+    hours_to_100_new_members: float | None = None
+    ordinary_hours_to_100_new_members: float | None = None
+    views: int = 0
+    private_traffic_share: float | None = None
 
 
 class BattleReport(Struct, frozen=True):
@@ -51,6 +58,9 @@ class BattleReport(Struct, frozen=True):
     late_events: int
     leaders: list[MerchantStory]
     watched: list[MerchantStory]
+    new_members: int = 0
+    views: int = 0
+    private_traffic_share: float | None = None
 
 
 class Asked(Struct, frozen=True):
@@ -86,6 +96,9 @@ def battle_report(reader: ResultsReader, asked: Asked) -> BattleReport:
         late_events=int(totals.get("late", 0)),
         leaders=[story_of(reader, m, window, asked.sale_opens_ms) for m in leaders],
         watched=[story_of(reader, m, window, asked.sale_opens_ms) for m in watched],
+        new_members=int(totals.get(f"new_members:{window}", 0)),
+        views=int(totals.get(f"views:{window}", 0)),
+        private_traffic_share=totals.get(f"private_traffic_share:{window}"),
     )
 
 
@@ -105,6 +118,14 @@ def story_of(
         peak_at_ms=result.peak_at_ms,
         peak_same_period_multiple=result.peak_same_period_multiple_1h,
         sale_12h_multiple=_after_12_hours(reader, merchant, sale_opens_ms),
+        new_members=result.measures.get(f"new_members:{window}", 0),
+        new_member_multiple=result.multiples.get(f"new_member_multiple:{window}"),
+        hours_to_100_new_members=(
+            result.hours_to_100_new_members if window == DAY else result.hours_to_100_new_members_sale
+        ),
+        ordinary_hours_to_100_new_members=result.baseline_hours_to_100_new_members,
+        views=result.measures.get(f"views:{window}", 0),
+        private_traffic_share=result.multiples.get(f"private_traffic_share:{window}"),
     )
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from schemas.windows import HOUR_MS, SALE
+from schemas.windows import DAY_MS, HOUR_MS, SALE
 from warroom.cells import left, right, wrapped
 from warroom.phrases import Language, Phrases, phrases_of
 from warroom.report import BattleReport, MerchantStory
@@ -14,6 +14,7 @@ from warroom.report import BattleReport, MerchantStory
 WIDTH: Final = 80
 _RULE: Final = "─" * WIDTH
 _NONE: Final = "–"
+DAY_HOURS: Final = DAY_MS // HOUR_MS
 
 
 def report_text(report: BattleReport, language: Language) -> str:
@@ -31,7 +32,7 @@ def report_text(report: BattleReport, language: Language) -> str:
     if report.watched:
         lines += ["", words.watched, _RULE]
         for story in report.watched:
-            lines += _passage(story, report.timezone, words)
+            lines += _passage(story, report.timezone, report.window, words)
     if report.leaders:
         lines += ["", words.leaders, _RULE, _heading(words)]
         lines += [_row(place, story, report.timezone) for place, story in enumerate(report.leaders, 1)]
@@ -75,6 +76,12 @@ def _totals(report: BattleReport, words: Phrases) -> list[str]:
         "  " + "   ".join(f"{what} {count:,}" for what, count in counts.items()),
         "  " + "   ".join(f"{what} {yuan(fen)}" for what, fen in amounts.items()),
     ]
+    if report.views or report.new_members:
+        people = {words.views: report.views, words.new_members: report.new_members}
+        told = [f"{what} {count:,}" for what, count in people.items()]
+        if report.private_traffic_share is not None:
+            told.append(words.private_share.format(percent=_percent(report.private_traffic_share)))
+        lines.append("  " + "   ".join(told))
     if report.sales_multiple is not None:
         lines.append("  " + words.total_multiple.format(multiple=times(report.sales_multiple, 2)))
     if report.merchants_without_baseline:
@@ -84,7 +91,7 @@ def _totals(report: BattleReport, words: Phrases) -> list[str]:
     return lines
 
 
-def _passage(story: MerchantStory, timezone: str, words: Phrases) -> list[str]:
+def _passage(story: MerchantStory, timezone: str, window: str, words: Phrases) -> list[str]:
     """A merchant's lines, as an article would tell them."""
     told: list[str] = []
     if story.peak_multiple is not None and story.peak_at_ms is not None:
@@ -105,8 +112,39 @@ def _passage(story: MerchantStory, timezone: str, words: Phrases) -> list[str]:
             orders=f"{story.orders:,}", gmv=yuan(story.gmv_fen), multiple=times(story.sales_multiple)
         )
     )
+    if story.new_members:
+        told += _joining(story, window, words)
+    if story.views and story.private_traffic_share is not None:
+        percent = _percent(story.private_traffic_share)
+        told.append(words.traffic.format(views=f"{story.views:,}", percent=percent))
     first, *others = [line for one in told for line in wrapped(one, WIDTH - 14)]
     return [f"  {left(story.name, 12)}{first}", *(" " * 14 + line for line in others)]
+
+
+def _joining(story: MerchantStory, window: str, words: Phrases) -> list[str]:
+    """How many became members, and how long the first 100 took; only what is known."""
+    text = words.joined_sale if window == SALE else words.joined_day
+    text = text.format(count=f"{story.new_members:,}")
+    if story.new_member_multiple is not None:
+        text += words.joined_multiple.format(multiple=times(story.new_member_multiple))
+    if story.hours_to_100_new_members is None:
+        return [text]
+    hundred = words.hundred.format(time=_duration(story.hours_to_100_new_members, words))
+    if story.ordinary_hours_to_100_new_members is not None:
+        ordinary = _duration(story.ordinary_hours_to_100_new_members, words)
+        hundred += words.hundred_ordinary.format(time=ordinary)
+    return [text, hundred]
+
+
+def _duration(hours: float, words: Phrases) -> str:
+    """Hours, or days where they are more than two."""
+    if hours < 2 * DAY_HOURS:
+        return words.hours.format(hours=times(hours))
+    return words.days.format(days=times(hours / DAY_HOURS))
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.1f}"
 
 
 _WIDTHS: Final = (17, 10, 13, 12, 11, 13)

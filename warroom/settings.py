@@ -163,6 +163,9 @@ class EngineSettings(Section):
     )
     leaderboard_size: int = Field(default=50, ge=1, le=1_000, description="merchants from 1 to 1000")
     leaderboard_min_orders: int = Field(default=10, ge=0, description="orders from 0 up")
+    leaderboard_min_new_members: int = Field(default=10, ge=0, description="new members from 0 up")
+    leaderboard_min_visitors: int = Field(default=100, ge=0, description="visitors from 0 up")
+    leaderboard_min_views: int = Field(default=100, ge=0, description="views with a source from 0 up")
     milestone_min_orders: int = Field(default=10, ge=0, description="orders from 0 up")
     series_watch: Annotated[tuple[str, ...], BeforeValidator(_separated_by_commas)] = Field(
         default=(), description="merchant ids: a list of texts"

@@ -9,12 +9,16 @@ from typing import Final
 from rich.text import Text
 
 from schemas.windows import SALE, WINDOWS
-from warroom.cells import left, right
+from warroom.cells import fits, left, right
 from warroom.metrics_reader import Vitals
 from warroom.reader import Clock, Merchant, ResultsReader
 from warroom.report_text import moment, times, yuan
 
-METRICS: Final = ("sales_multiple", "gmv", "orders")
+METRICS: Final = (
+    *("sales_multiple", "gmv", "orders"),
+    *("new_members", "new_member_multiple", "private_traffic_share"),
+)
+_OF_ORDERS: Final = METRICS[:3]
 WIDTH: Final = 80
 HEIGHT: Final = 24
 _AROUND: Final = 9
@@ -89,7 +93,7 @@ def picture(
         *(Text(_row(place, m, view)) for place, m in enumerate(now.leaders[: height - _AROUND], 1)),
         Text("─" * WIDTH, style="dim"),
         _alerts(now.alerts),
-        Text(left(" m metric   w window   q quit", WIDTH).rstrip(), style="dim"),
+        Text(f" by {view.metric}   m metric   w window   q quit", style="dim"),
     ]
 
 
@@ -106,7 +110,10 @@ def _sums(now: Snapshot) -> str:
     orders, gmv = (int(now.totals.get(f"{m}:{window}", 0)) for m in ("orders", "gmv"))
     text = f" {window}: {orders:,} orders   {yuan(gmv)}"
     multiple = now.totals.get(f"sales_multiple:{window}")
-    return text if multiple is None else f"{text}   {times(multiple, 2)} × an ordinary day"
+    if multiple is not None:
+        text += f"   {times(multiple, 2)} × an ordinary day"
+    joined = f"   {int(now.totals.get(f'new_members:{window}', 0)):,} new members"
+    return text + joined if f"new_members:{window}" in now.totals and fits(text + joined) else text
 
 
 def _pulse(now: Snapshot, rate: float | None, workers: int) -> str:
@@ -133,25 +140,40 @@ _WIDTHS: Final = (24, 11, 11, 10, 8, 12)
 
 def _heading(view: View) -> str:
     window = view.window
-    name, *others = (
-        "merchant", f"sales× {window}", f"same× {window}", "peak× 1h", "orders", f"GMV {window}"
-    )  # fmt: skip
+    name = "merchant"
+    others = (f"new {window}", f"new× {window}", "own views", "views", f"GMV {window}")
+    if view.metric in _OF_ORDERS:
+        others = (f"sales× {window}", f"same× {window}", "peak× 1h", "orders", f"GMV {window}")
     cells = [right(text, width) for text, width in zip(others, _WIDTHS[1:], strict=True)]
     return "    " + left(name, _WIDTHS[0]) + "".join(cells)
 
 
 def _row(place: int, merchant: Merchant, view: View) -> str:
     result, window = merchant.result, view.window
-    texts = (
-        times(result.multiples.get(f"sales_multiple:{window}")),
-        times(result.multiples.get(f"same_period_multiple:{window}"), 2),
-        times(result.peak_sales_multiple_1h),
-        f"{result.measures.get(f'orders:{window}', 0):,}",
-        _short_yuan(result.measures.get(f"gmv:{window}", 0)),
-    )
+    gmv = _short_yuan(result.measures.get(f"gmv:{window}", 0))
+    if view.metric in _OF_ORDERS:
+        texts = (
+            times(result.multiples.get(f"sales_multiple:{window}")),
+            times(result.multiples.get(f"same_period_multiple:{window}"), 2),
+            times(result.peak_sales_multiple_1h),
+            f"{result.measures.get(f'orders:{window}', 0):,}",
+            gmv,
+        )
+    else:
+        texts = (
+            f"{result.measures.get(f'new_members:{window}', 0):,}",
+            times(result.multiples.get(f"new_member_multiple:{window}")),
+            _percent(result.multiples.get(f"private_traffic_share:{window}")),
+            f"{result.measures.get(f'views:{window}', 0):,}",
+            gmv,
+        )
     cells = [right(text, width) for text, width in zip(texts, _WIDTHS[1:], strict=True)]
     name = result.name or result.merchant_id
     return right(f"{place} ", 4) + left(name, _WIDTHS[0]) + "".join(cells)
+
+
+def _percent(share: float | None) -> str:
+    return _NONE if share is None else f"{share * 100:.1f} %"
 
 
 def _short_yuan(fen: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flows.options import EngineOptions, KafkaOptions, RedisOptions, WarRoomOptions
+from operators.leaders import BoardRules
 from schemas.windows import SECOND_MS
 from warroom.settings import MEBIBYTE, Settings, milliseconds
 
@@ -41,8 +42,13 @@ def _engine(settings: Settings, bounded: bool) -> EngineOptions:
         joins_memory_bytes=engine.joins_memory_mib * MEBIBYTE,
         timezone=engine.timezone,
         sale_opens_ms=None if opens is None else milliseconds(opens),
-        top_size=engine.leaderboard_size,
-        top_min_orders=engine.leaderboard_min_orders,
+        top=BoardRules(
+            size=engine.leaderboard_size,
+            min_orders=engine.leaderboard_min_orders,
+            min_new_members=engine.leaderboard_min_new_members,
+            min_visitors=engine.leaderboard_min_visitors,
+            min_views=engine.leaderboard_min_views,
+        ),
         milestone_min_orders=engine.milestone_min_orders,
         series_watch=engine.series_watch,
         series_merchants=engine.series_merchants,

@@ -16,6 +16,7 @@ from operators.decode import ClickDecoder, OrderDecoder, raw_batch
 from operators.dedup import Dedup, DedupBudget
 from operators.delta import ShardBaselines, ShardDelta
 from operators.event_lane import EventLane
+from operators.leaders import BoardRules
 from operators.order_scan import OrderColumns
 from operators.order_tally import OrderTally
 from operators.process_clock import ProcessClock
@@ -24,13 +25,14 @@ from operators.shards import SHARDS
 from operators.tally import shard_of_merchant
 from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
+from schemas.events import PLATFORM_SOURCES, PRIVATE_SOURCES
 from schemas.windows import (
     DAY_MS,
     HOUR_MS,
     LATENESS_MS,
     MEASURES,
     MINUTE_MS,
-    MULTIPLES,
+    RATIOS,
     SLIDING,
     WINDOWS,
 )
@@ -93,8 +95,7 @@ def rules(partitions: int = 1, click_partitions: int = 0, **fields: Any) -> Shar
         "lateness_ms": LATENESS_MS,
         "timezone": "Asia/Shanghai",
         "sale_opens_ms": DAY_START_MS,
-        "top_size": 50,
-        "top_min_orders": 1,
+        "top": BoardRules(50, 1, 1, 1, 1),
         "series_watch": (),
         "series_merchants": 0,
         "milestone_min_orders": 1,
@@ -213,8 +214,8 @@ def fields_of(rows: MerchantRows) -> dict[str, dict[str, Any]]:
         for w, window in enumerate(WINDOWS):
             for m, measure in enumerate(MEASURES):
                 fields[f"{measure}:{window}"] = int(rows.measures[i, w, m])
-            for k, multiple in enumerate(MULTIPLES):
-                value = float(rows.multiples[i, w, k])
+            for k, multiple in enumerate(RATIOS):
+                value = float(rows.ratios[i, w, k])
                 if value == value:
                     fields[f"{multiple}:{window}"] = value
         peak = float(rows.peak_multiple[i])
@@ -222,6 +223,9 @@ def fields_of(rows: MerchantRows) -> dict[str, dict[str, Any]]:
             fields["peak"] = peak
             fields["peak_at"] = int(rows.peak_at_ms[i])
             fields["peak_same_period"] = float(rows.peak_same_period[i])
+        for name, hours in zip(("hundred", "hundred_sale"), rows.hundred_hours[i].tolist(), strict=True):
+            if hours == hours:
+                fields[name] = hours
         found[merchant_id] = fields
     return found
 
@@ -248,20 +252,41 @@ def recomputed(
                 inside = current - sliding.buckets < at // sliding.bucket_ms <= current
             if not inside:
                 continue
-            if event["status"] == "paid":
-                fields[f"orders:{window}"] += 1
-                fields[f"units:{window}"] += event["quantity"]
-                fields[f"gmv:{window}"] += event["amount"]
-            elif event["status"] in ("refunded", "cancelled"):
-                fields[f"refunds:{window}"] += event["amount"]
+            for measure, value in _added_by(event).items():
+                fields[f"{measure}:{window}"] += value
     return result
+
+
+def _added_by(event: dict[str, Any]) -> dict[str, int]:
+    """What one event adds to which measures."""
+    if "status" in event:
+        if event["status"] == "paid":
+            return {"orders": 1, "units": event["quantity"], "gmv": event["amount"]}
+        return {"refunds": event["amount"]} if event["status"] in ("refunded", "cancelled") else {}
+    if event["action"] != "view":
+        return {{"cart": "carts", "favorite": "favorites", "join": "new_members"}[event["action"]]: 1}
+    source = event.get("source")
+    whose = "platform_views" if source in PLATFORM_SOURCES else "private_views"
+    return {"views": 1} | ({whose: 1} if source in (*PLATFORM_SOURCES, *PRIVATE_SOURCES) else {})
+
+
+def recomputed_hundreds(
+    events: Iterable[dict[str, Any]], closed_upto_ms: int, day_start_ms: int = DAY_START_MS
+) -> dict[str, float]:
+    """Hours from a start to the end of the minute in which each merchant's 100th new member came."""
+    joined: dict[str, list[int]] = defaultdict(list)
+    for event in events:
+        if event.get("action") == "join" and event["event_time"] >= day_start_ms:
+            joined[event["merchant_id"]].append(event["event_time"])
+    ends = {m: (sorted(at)[99] // MINUTE_MS + 1) * MINUTE_MS for m, at in joined.items() if len(at) >= 100}
+    return {m: (end - day_start_ms) / HOUR_MS for m, end in ends.items() if end <= closed_upto_ms}
 
 
 def recomputed_peaks(events: Iterable[dict[str, Any]], closed_upto_ms: int) -> dict[str, tuple[int, int]]:
     """Greatest closed hour of every merchant, by minutes: (gmv, exclusive end)."""
     minutes: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     for event in events:
-        if event["status"] == "paid":
+        if event.get("status") == "paid":
             minutes[event["merchant_id"]][event["event_time"] // MINUTE_MS] += event["amount"]
     peaks = {}
     for merchant, sold in minutes.items():

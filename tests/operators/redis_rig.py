@@ -12,7 +12,7 @@ import redis
 from operators.batches import BoardRows, MerchantRows, SeriesPoint
 from operators.redis_publisher import PublisherSettings, RedisPublisher
 from operators.redis_session import Run
-from schemas.windows import MEASURES, MULTIPLES, WINDOWS
+from schemas.windows import MEASURES, RATIOS, WINDOWS
 
 WALL_MS = 1_576_080_000_000
 WRITTEN_WITHIN_S = 10.0
@@ -26,28 +26,32 @@ def rows(
     value: int = 1,
     windows: Sequence[str] = WINDOWS,
     urgent: bool = True,
+    clicked: bool = True,
     multiple: float = NAN,
     arrived_ms: int | None = None,
     series: Sequence[SeriesPoint] = (),
 ) -> MerchantRows:
     """An offer of a shard in which every measure of every merchant is ``value``."""
     n = len(merchants)
-    changed = sum(1 << WINDOWS.index(w) for w in windows)
+    changed = sum(0b1000001 << WINDOWS.index(w) for w in windows)
     return MerchantRows(
         shard=shard,
         progress={"orders/0": offset},
         merchant_ids=list(merchants),
         names=[f"店{m}" for m in merchants],
-        changed=np.full(n, changed, np.uint8),
+        changed=np.full(n, changed, np.uint16),
+        clicked=np.full(n, clicked),
         urgent=np.full(n, urgent),
         measures=np.full((n, len(WINDOWS), len(MEASURES)), value, np.int64),
-        multiples=np.full((n, len(WINDOWS), len(MULTIPLES)), multiple),
+        ratios=np.full((n, len(WINDOWS), len(RATIOS)), multiple),
         peak_multiple=np.full(n, multiple),
         peak_same_period=np.full(n, multiple),
         peak_at_ms=np.full(n, -1 if np.isnan(multiple) else WALL_MS, np.int64),
         event_time_ms=np.full(n, WALL_MS + value, np.int64),
         baseline_gmv=np.full(n, NAN if np.isnan(multiple) else 12.5),
         baseline_orders=np.full(n, NAN if np.isnan(multiple) else 3.0),
+        baseline_new_members=np.full(n, NAN if np.isnan(multiple) else 16.0),
+        hundred_hours=np.full((n, 2), multiple),
         series=list(series),
         arrived_ms=None if arrived_ms is None else np.full(n, arrived_ms, np.int64),
     )

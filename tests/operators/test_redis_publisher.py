@@ -12,10 +12,21 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from operators.batches import MerchantRows, SeriesPoint
+from operators.changes import CLICK_SHIFT, ORDER_CHANGED, ORDER_SHIFT
 from operators.redis_errors import FencedError, RedisRefusedError
+from operators.redis_fields import FIELDS, OF_ORDERS
 from operators.redis_publisher import RedisPublisher
 from operators.redis_session import Run, next_run
-from schemas.windows import HOUR_MS, MEASURES, MINUTE_MS, MULTIPLES, WINDOWS
+from schemas.windows import (
+    CLICK_MEASURES,
+    HOUR_MS,
+    MEASURES,
+    MINUTE_MS,
+    ORDER_MEASURES,
+    RATIOS,
+    WINDOWS,
+    windows_of,
+)
 from tests.operators.redis_rig import WALL_MS, Reader, board, publishing, rows, settings, write
 from warroom.waiting import wait_until
 
@@ -35,7 +46,7 @@ def test_a_merchants_hash_holds_every_field_of_the_layout(redis_url: str, reader
     found = reader.merchant("m1")
     updated_at = int(found.pop("updated_at"))
     measures = {f"{m}:{w}": "7" for w in WINDOWS for m in MEASURES}
-    assert found == measures | {f"{k}:{w}": "57" for w in WINDOWS for k in MULTIPLES} | {
+    assert found == measures | {f"{k}:{w}": "57" for k in RATIOS for w in windows_of(k)} | {
         "name": "店m1",
         "event_time": str(WALL_MS + 7),
         "peak_sales_multiple:1h": "57",
@@ -43,6 +54,10 @@ def test_a_merchants_hash_holds_every_field_of_the_layout(redis_url: str, reader
         "same_period_multiple_at_peak:1h": "57",
         "baseline_gmv": "12.5",
         "baseline_orders": "3",
+        "baseline_new_members": "16",
+        "baseline_hours_to_100_new_members": "150",
+        "hours_to_100_new_members": "57",
+        "hours_to_100_new_members:sale": "57",
     }
     assert updated_at > WALL_MS
 
@@ -52,6 +67,35 @@ def test_only_windows_that_changed_are_written(redis_url: str, reader: Reader) -
         write(publisher, rows("m1", value=1))
         write(publisher, rows("m1", value=2, windows=["1m"]))
     assert (reader.value("m1", "gmv:1m"), reader.value("m1", "gmv:1h")) == ("2", "1")
+
+
+def test_a_merchant_without_clicks_has_no_fields_from_clicks(redis_url: str, reader: Reader) -> None:
+    with publishing(redis_url) as publisher:
+        write(publisher, rows("m1", multiple=57.0, clicked=False))
+    found = reader.merchant("m1")
+    of_clicks = [*CLICK_MEASURES, "cart_rate", "private_traffic_share", "new_member_rate"]
+    assert [name for name in found if name.rpartition(":")[0] in of_clicks] == []
+    assert found["orders:1h"] == "1"
+
+
+def test_orders_alone_leave_the_fields_from_clicks_as_they_are(redis_url: str, reader: Reader) -> None:
+    with publishing(redis_url) as publisher:
+        write(publisher, rows("m1", value=1))
+        later = rows("m1", value=2)
+        later.changed &= ORDER_CHANGED
+        write(publisher, later)
+    assert (reader.value("m1", "orders:1h"), reader.value("m1", "views:1h")) == ("2", "1")
+
+
+def test_the_ordinary_day_of_a_series_is_written_and_removed(redis_url: str, reader: Reader) -> None:
+    with publishing(redis_url) as publisher:
+        offer = rows("m1")
+        offer.ordinary = {"m1": [1.5] * 24}
+        write(publisher, offer)
+        assert json.loads(reader.client.get("warroom:ordinary:m1")) == [1.5] * 24
+        offer.ordinary = {"m1": None}
+        write(publisher, offer)
+    assert reader.client.get("warroom:ordinary:m1") is None
 
 
 def test_absent_multiples_are_no_fields(redis_url: str, reader: Reader) -> None:
@@ -194,19 +238,25 @@ def test_what_runs_before_left_of_a_series_is_cut_at_the_start(redis_url: str, r
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[MerchantRows]:
-    """Offers as a shard makes them: a window whose bit is not set has the value that it had before."""
-    multiples: dict[str, np.ndarray] = {m: np.full((len(WINDOWS), len(MULTIPLES)), np.nan) for m in "abcd"}
+    """Offers as a shard makes them: a window whose bit is not set has the values that it had before."""
+    of_orders = FIELDS.ratio_by == OF_ORDERS
+    multiples: dict[str, np.ndarray] = {m: np.full((len(WINDOWS), len(RATIOS)), np.nan) for m in "abcd"}
     offers = []
     for value in range(1, 1 + draw(st.integers(1, 6))):
         who = draw(st.lists(st.sampled_from("abcd"), unique=True, max_size=4))
         offer = rows(*who, value=value, urgent=draw(st.booleans()))
         for i, merchant in enumerate(who):
-            windows = draw(st.lists(st.integers(0, len(WINDOWS) - 1), unique=True))
-            multiples[merchant][windows] = draw(st.sampled_from([float("nan"), 1.5, float(value)]))
-            offer.changed[i] = sum(1 << w for w in windows)
-            offer.multiples[i] = multiples[merchant]
+            offer.changed[i] = 0
+            for shift, mine in ((ORDER_SHIFT, of_orders), (CLICK_SHIFT, ~of_orders)):
+                windows = draw(st.lists(st.integers(0, len(WINDOWS) - 1), unique=True))
+                news = draw(st.sampled_from([float("nan"), 1.5, float(value)]))
+                multiples[merchant][np.ix_(windows, mine)] = news
+                offer.changed[i] |= sum(1 << shift + w for w in windows)
+            offer.ratios[i] = multiples[merchant]
             # So that a measure says with its multiple when its window changed last.
-            offer.measures[i] = np.nan_to_num(multiples[merchant][:, :1] * 10).astype(np.int64)
+            for m in range(len(MEASURES)):
+                first = 0 if m < len(ORDER_MEASURES) else RATIOS.index("new_member_multiple")
+                offer.measures[i, :, m] = np.nan_to_num(multiples[merchant][:, first] * 10).astype(np.int64)
         offers.append(offer)
     return offers
 

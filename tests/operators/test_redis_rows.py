@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators.batches import MerchantRows
+from operators.changes import ALL_CHANGED
 from operators.redis_pending import PendingMerchants
-from operators.redis_rows import ALL_WINDOWS, PendingRows, best_rows, publish_order
+from operators.redis_rows import PendingRows, best_rows, publish_order
 from schemas.windows import GMV, WINDOWS
 from tests.operators.redis_rig import rows
 
@@ -42,7 +43,7 @@ class Waiting(PendingMerchants):
 
 
 def bit(window: str) -> int:
-    return 1 << WINDOWS.index(window)
+    return 0b1000001 << WINDOWS.index(window)
 
 
 def test_the_newest_values_win() -> None:
@@ -143,7 +144,7 @@ def test_after_a_backlog_its_room_is_used_again() -> None:
 def test_after_a_loss_every_window_is_written() -> None:
     waiting = Waiting(rows("a", windows=["1m"]))
     waiting.mark_complete()
-    assert waiting.all().changed.tolist() == [ALL_WINDOWS]
+    assert waiting.all().changed.tolist() == [ALL_CHANGED]
 
 
 @st.composite
@@ -171,7 +172,7 @@ def test_rows_taken_and_put_back_in_between_change_nothing(
 
 def test_leaders_are_written_before_the_field() -> None:
     field = rows(*(f"m{i}" for i in range(100)), value=1, multiple=1.0)
-    field.multiples[70, ONE_HOUR, 0] = 57.0
+    field.ratios[70, ONE_HOUR, 0] = 57.0
     field.measures[30, ONE_HOUR, GMV] = 10**9
     assert set(Waiting(field).all().merchant_ids[:3]) >= {"m70", "m30"}
 

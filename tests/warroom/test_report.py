@@ -168,6 +168,43 @@ def test_english_report_tells_the_same(night: BattleReport) -> None:
     assert "34,008 orders, ¥2,834,000.00, 141.7 times its ordinary day in all\n" in text
 
 
+def test_joining_is_told_as_the_article_did(client: redis.Redis, reader: ResultsReader) -> None:
+    client.hset("warroom:meta", mapping={"event_time": str(NOON_MS), "merchants": "1"})
+    client.hset(
+        "warroom:merchant:meili",
+        mapping={"name": "美儷家族", "new_members:day": "367", "new_member_multiple:day": "22.002398",
+                 "views:day": "5200", "private_traffic_share:day": "0.6254",
+                 "hours_to_100_new_members": "9.75", "baseline_new_members": "16.68",
+                 "baseline_hours_to_100_new_members": "143.884892", "event_time": "1", "updated_at": "1"},
+    )  # fmt: skip
+    client.hset(
+        "warroom:rollup:total:all",
+        mapping={"views:day": "5200", "new_members:day": "367", "private_traffic_share:day": "0.6254"},
+    )
+    told = battle_report(reader, Asked(watched=["meili"]))
+    chinese = report_text(told, "zh")
+    assert "  當日新增會員 367 人，是平常一天的 22.0 倍\n" in chinese
+    assert "  滿 100 人用了 9.8 小時，平常要 6.0 天\n" in chinese
+    assert "瀏覽 5,200 次，其中 62.5% 來自自己的管道\n" in chinese
+    assert "  瀏覽 5,200   新會員 367   自有流量 62.5%\n" in chinese
+    english = report_text(told, "en")
+    assert "367 new members today, 22.0 times an ordinary day\n" in english
+    assert "the first 100 took 9.8 hours, ordinarily 6.0 days\n" in english
+
+
+def test_hours_to_the_first_hundred_are_those_of_the_window_that_is_reported(
+    client: redis.Redis, reader: ResultsReader
+) -> None:
+    client.hset("warroom:merchant:m", "hours_to_100_new_members", "9.75")
+    client.hset("warroom:merchant:m", "hours_to_100_new_members:sale", "4.5")
+    stories = [battle_report(reader, asked).watched[0] for asked in (Asked(["m"]), Asked(["m"], OPENS_MS))]
+    assert [s.hours_to_100_new_members for s in stories] == [9.75, 4.5]
+
+
+def test_merchant_without_clicks_has_no_passage_about_them(night: BattleReport) -> None:
+    assert "會員" not in report_text(night, "zh")
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_report_fits_eighty_cells(night: BattleReport, language: Language) -> None:
     leader = msgspec.structs.replace(
@@ -175,8 +212,14 @@ def test_report_fits_eighty_cells(night: BattleReport, language: Language) -> No
         name="一個名字非常非常非常非常長的商家旗艦店",
         orders=99_999_999,
         peak_multiple=1234.5,
+        new_members=1_234_567,
+        new_member_multiple=12_345.6,
+        hours_to_100_new_members=0.1,
+        ordinary_hours_to_100_new_members=99_999.0,
+        views=999_999_999,
+        private_traffic_share=0.5,
     )
-    wide = msgspec.structs.replace(night, leaders=[leader], watched=[leader])
+    wide = msgspec.structs.replace(night, leaders=[leader], watched=[leader], views=10**9, new_members=10**7)
     lines = report_text(wide, language).splitlines()
     assert max(cell_len(line) for line in lines) <= WIDTH
 

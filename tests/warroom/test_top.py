@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from rich.cells import cell_len
 
@@ -72,6 +73,32 @@ def test_table_on_a_low_terminal_has_fewer_merchants() -> None:
 
 def test_merchant_without_a_baseline_has_dashes() -> None:
     assert lines_of(snapshot(leaders=[merchant("a", None)]))[5].split()[2:5] == ["–", "–", "–"]
+
+
+def test_metrics_of_clicks_have_columns_of_their_own() -> None:
+    result = merchant("美儷家族").result
+    joined = msgspec.structs.replace(
+        result,
+        measures={"new_members:day": 367, "views:day": 5_200, "gmv:day": 1_234_500},
+        multiples={"new_member_multiple:day": 22.0, "private_traffic_share:day": 0.6254},
+    )
+    view = View("new_member_multiple", "day")
+    lines = [p.plain for p in picture(snapshot(leaders=[Merchant(joined, None)]), None, view, "UTC", 2)]
+    assert lines[4].split() == [
+        "merchant",
+        "new",
+        "day",
+        "new×",
+        "day",
+        "own",
+        "views",
+        "views",
+        "GMV",
+        "day",
+    ]
+    assert lines[5].split() == ["1", "美儷家族", "367", "22.0", "62.5", "%", "5,200", "¥12,345"]
+    assert lines[-1].startswith(" by new_member_multiple ")
+    assert max(cell_len(line) for line in lines) <= 80
 
 
 def test_rate_is_events_a_second_of_the_wall_clock() -> None:
