@@ -17,7 +17,7 @@ def rehearsal() -> Board:
         text="What loadgen sends, whether it keeps to its plan, how long its probes take, and whether "
         "every number is right afterwards.",
         rows=(_load(), _probes(), _engine()),
-        variables=who("loadgen_rate_asked", "warroom_build_info"),
+        variables=who("loadgen_.+", "warroom_build_info"),
         marks=firing(),
     )
 

@@ -6,9 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -74,6 +77,28 @@ times_the_day = {spike}
 new_members = 2000
 private = 0.6
 """
+
+
+@contextmanager
+def page(file: Path, port: int) -> Iterator[None]:
+    """Serve a file of metrics under every path."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4")
+            self.end_headers()
+            self.wfile.write(file.read_bytes())
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer((LOOPBACK, port), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        yield
+        server.shutdown()
+        thread.join()
 
 
 class Night:
@@ -145,12 +170,15 @@ class Night:
             *("--seconds", 0, "--anyway", "--metrics-port", self.probe_port),
         )
 
-    def start_verify(self) -> subprocess.Popen[bytes]:
-        """Compare Redis with the oracle until told to stop."""
-        return self._start(
+    def verify(self) -> None:
+        """Compare Redis with the oracle, and have the verdict scraped as a textfile collector would."""
+        verdict = self.directory / "verify.prom"
+        done = self._start(
             *("loadgen.cli", "verify", "--oracle", self.oracle, "--redis", self.redis.url),
-            *("--every", 1, "--metrics-port", self.verify_port),
+            *("--metrics-file", verdict),
         )
+        assert wait_until(lambda: done.poll() is not None, PATIENCE_S)
+        self._stack.enter_context(page(verdict, self.verify_port))
 
     def kill_a_worker(self) -> None:
         """``kill -9`` one worker; return when all have been started again and are scraped."""
