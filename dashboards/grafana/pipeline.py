@@ -303,7 +303,7 @@ def _bad_input() -> Row:
             _panel(
                 "curves",
                 "Values without a row of their own",
-                "Values of a dimension past its first 200, a second; they are counted under other.",
+                "Events a second of values past the first 200 of a dimension; they are counted under other.",
                 "cps",
                 f"sum by (dimension) ({rate('warroom_rollup_other_total')})",
                 "{{dimension}}",
@@ -359,15 +359,20 @@ def _state() -> Row:
                 HORIZON,
                 6,
             ),
-            _panel(
+            Panel(
                 "stat",
-                "Horizon cut short",
-                "Times that memory for duplicates ran out, in the time shown.",
+                "Memory ran out",
+                "In the time shown: times that the horizon of duplicates was cut, joins that were forgotten, "
+                "merchants whose people are counted by a sample since.",
                 "short",
-                f"sum(round({grown('warroom_dedup_shrunk_total')}))",
-                "",
+                (
+                    Query(f"sum(round({grown('warroom_dedup_shrunk_total')}))", "horizon cut"),
+                    Query(f"sum(round({grown('warroom_forgotten_joins_total')}))", "joins forgotten"),
+                    Query(f"sum(round({grown('warroom_people_thinned_total')}))", "people sampled"),
+                ),
                 ANY_IS_BAD,
-                6,
+                width=6,
+                height=4,
             ),
             _panel(
                 "stat",

@@ -177,18 +177,21 @@ PIPELINE: Final = Group(
         ),
         Alert(
             "WarroomHorizonShrunk",
-            expr="increase(warroom_dedup_shrunk_total[15m]) >= 0.5",
+            expr="""
+                increase(warroom_dedup_shrunk_total[15m]) >= 0.5
+                or increase(warroom_forgotten_joins_total[15m]) >= 0.5
+            """,
             hold_s=0,
             severity="warning",
             area="pipeline",
-            summary="Worker {{ $labels.instance }} forgets orders early",
+            summary="Worker {{ $labels.instance }} forgets what it should remember",
             means="""
-                The memory for duplicates is full, so the oldest are forgotten before their time: a copy
-                that comes late may be counted twice.
+                The memory for duplicates or for joins is full, so the oldest are forgotten before their
+                time: a copy that comes late, or a member who joins again, may be counted twice.
             """,
             do="""
-                Raise engine.dedup_memory_mib, or start more workers; see which topic sends so much more
-                than planned.
+                Raise the memory for what was forgotten (engine.*_memory_mib), or start more workers; see
+                which topic sends so much more than planned.
             """,
         ),
     ),

@@ -24,6 +24,7 @@ def _ordinary(window: str) -> str:
     return f"{drop} ({total('gmv', window)}) / {drop} ({multiple} > 0)"
 
 
+# Totals and roll-ups may be told by different workers: they meet by job.
 RECORDINGS: Final = Group(
     "warroom-recordings",
     (
@@ -77,8 +78,8 @@ RECORDINGS: Final = Group(
         Recording(
             "instance:warroom_channel_orders_expected:5m",
             f"sum without (measure, window) ({channel('orders', 'day')}) "
-            f"/ on (job, instance) group_left () {total('orders', 'day')} "
-            f"* on (job, instance) group_left () {total('orders', '5m')}",
+            f"/ on (job) group_left () max by (job) ({total('orders', 'day')}) "
+            f"* on (job) group_left () max by (job) ({total('orders', '5m')})",
             "Orders that a channel would have had in five minutes with its share of the day so far.",
         ),
         Recording(

@@ -36,6 +36,8 @@ class Proof:
     """Wall clock when all was counted and the numbers were being compared with the oracle's."""
     exported: list[str]
     """What each process exported."""
+    differences: int
+    """How many fields ``loadgen verify`` named."""
 
     def series(self, expr: str) -> list[tuple[dict[str, str], float]]:
         """The series of an expression in the midst of the night; of what is only there at its end, then."""
@@ -56,8 +58,8 @@ def proof(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proof]:
             ) as night,
         ):
             at_s, exported = play(night)
-            ended_s, last = end(night)
-            yield Proof(night, phone, at_s, ended_s, exported + last)
+            ended_s, last, differences = end(night)
+            yield Proof(night, phone, at_s, ended_s, exported + last, differences)
 
 
 def play(night: Night) -> tuple[float, list[str]]:
@@ -81,12 +83,12 @@ def play(night: Night) -> tuple[float, list[str]]:
     return at_s, exported
 
 
-def end(night: Night) -> tuple[float, list[str]]:
+def end(night: Night) -> tuple[float, list[str], int]:
     """Compare the results with the oracle's, of which probes and many channels differ."""
-    night.verify()
+    differences = night.verify()
     night.wait("differences are told", "loadgen_verify_differences > 0")
     night.scraped_after(time.time())
-    return time.time(), night.exported(night.verify_port)
+    return time.time(), night.exported(night.verify_port), differences
 
 
 def send_channels(brokers: str, count: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -88,7 +89,7 @@ def page(file: Path, port: int) -> Iterator[None]:
             self.send_response(200)
             self.send_header("Content-Type", "text/plain; version=0.0.4")
             self.end_headers()
-            self.wfile.write(file.read_bytes())
+            self.wfile.write(file.read_bytes() if file.exists() else b"")
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -145,7 +146,7 @@ class Night:
         self._stack.close()
 
     def _start(self, module: str, *arguments: object) -> subprocess.Popen[bytes]:
-        with self.log(module).open("wb") as output:
+        with self.log(module).open("ab") as output:
             process = start([sys.executable, "-m", module, *map(str, arguments)], output=output)
         self._stack.callback(end, process)
         return process
@@ -170,15 +171,20 @@ class Night:
             *("--seconds", 0, "--anyway", "--metrics-port", self.probe_port),
         )
 
-    def verify(self) -> None:
-        """Compare Redis with the oracle, and have the verdict scraped as a textfile collector would."""
+    def verify(self) -> int:
+        """Compare Redis with the oracle and have the verdict scraped, as a textfile collector would.
+
+        How many differences it told people.
+        """
         verdict = self.directory / "verify.prom"
+        self._stack.enter_context(page(verdict, self.verify_port))
         done = self._start(
             *("loadgen.cli", "verify", "--oracle", self.oracle, "--redis", self.redis.url),
             *("--metrics-file", verdict),
         )
         assert wait_until(lambda: done.poll() is not None, PATIENCE_S)
-        self._stack.enter_context(page(verdict, self.verify_port))
+        told = re.search(r"([\d,]+) differences", self.log("loadgen.cli").read_text())
+        return int(told[1].replace(",", "")) if told else 0
 
     def kill_a_worker(self) -> None:
         """``kill -9`` one worker; return when all have been started again and are scraped."""
