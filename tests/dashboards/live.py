@@ -64,7 +64,7 @@ orders = 20_000
 [popularity]
 merchants = 150
 [clicks]
-views_per_order = 3.0
+views_per_order = 6.0
 join_rate = 0.02
 [[featured]]
 merchant_id = "waipojia"
