@@ -43,6 +43,7 @@ class MerchantColumns:
     ordinary_due: npt.NDArray[np.bool_]  # has a series, whose ordinary day is to be handed out
     told_1h: U8  # steps of the 1h multiple that were told as milestones
     told_day: U8  # the same of the day multiple
+    told_hundred: npt.NDArray[np.bool_]  # the 100th new member of the day was told
 
     @staticmethod
     def empty(rows: int = 256) -> MerchantColumns:
@@ -65,6 +66,7 @@ class MerchantColumns:
             ordinary_due=np.zeros(rows, np.bool_),
             told_1h=np.zeros(rows, np.uint8),
             told_day=np.zeros(rows, np.uint8),
+            told_hundred=np.zeros(rows, np.bool_),
         )
 
     def reserve(self, rows: int) -> None:

@@ -1,4 +1,4 @@
-"""Milestones: a merchant's multiple passes a step, decided on closed minutes, told once.
+"""Milestones: a multiple passes a step, a day has its 100th new member; decided on closed minutes, told once.
 
 A merchant passes a step when, at the end of a closed minute in which it sold, its closed ``1h`` or ``day``
 gmv over its baseline's daily gmv has reached it. Of several steps passed in one minute the highest is told.
@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from operators.batches import F64, U8, AlertNews
 from operators.bytes_kernels import Interner
-from operators.merchant_columns import GMV_1H, GMV_DAY, NO_BASELINE, ORDERS_DAY, MerchantColumns
+from operators.merchant_columns import GMV_1H, GMV_DAY, JOINED_DAY, NO_BASELINE, ORDERS_DAY, MerchantColumns
 from operators.milestone_texts import told_of
 from operators.multiples import Baselines, ratio
 from schemas.alerts import Alert, Severity
@@ -35,6 +35,8 @@ SEVERITIES: Final[tuple[Severity, ...]] = ("info", "info", "warning", "critical"
 """By step: what a room full of people should look up for."""
 SALES_1H: Final = "sales_multiple_1h"
 SALES_DAY: Final = "sales_multiple_day"
+MEMBERS: Final = "new_members_100"
+MANY_MEMBERS: Final = 100
 TOLD_A_MINUTE: Final = 20
 """Most alerts that a shard tells of one minute, the highest steps first: a million merchants that pass their
 ordinary day at midnight must not bury the one that matters. The others are counted."""
@@ -51,6 +53,21 @@ class Passed(NamedTuple):
     multiple: float
     row: int
     rule: str
+
+
+def _hundreds(rows: Rows, columns: MerchantColumns) -> list[Passed]:
+    """Merchants whose closed day has its 100th new member; they need no baseline."""
+    reached = rows[(columns.closed[rows, JOINED_DAY] >= MANY_MEMBERS) & ~columns.told_hundred[rows]]
+    columns.told_hundred[reached] = True
+    joined = columns.closed[reached, JOINED_DAY].tolist()
+    return [
+        Passed(float(MANY_MEMBERS), float(count), row, MEMBERS)
+        for row, count in zip(reached.tolist(), joined, strict=True)
+    ]
+
+
+def _severity(passed: Passed) -> Severity:
+    return "info" if passed.rule == MEMBERS else SEVERITIES[STEPS.index(passed.step)]
 
 
 class Milestones:
@@ -70,12 +87,17 @@ class Milestones:
     ) -> None:
         """Decide on a minute that has just been closed; ``rows`` sold in it, each once."""
         self._end_active(columns, baselines, book)
+        passed = [*_hundreds(rows, columns), *self._steps(rows, columns, baselines, book)]
+        if passed:
+            self._tell(minute, passed, columns, baselines, book)
+
+    def _steps(self, rows: Rows, columns: MerchantColumns, baselines: Baselines, book: Book) -> list[Passed]:
         base = columns.baseline[rows]
         rows = rows[(base != NO_BASELINE) & (columns.closed[rows, ORDERS_DAY] >= book.min_orders)]
-        if not len(rows):
-            return
-        daily = baselines.gmv[columns.baseline[rows]]
         passed: list[Passed] = []
+        if not len(rows):
+            return passed
+        daily = baselines.gmv[columns.baseline[rows]]
         for rule, field_index, told in _rules_of(columns):
             multiple = ratio(columns.closed[rows, field_index], daily)
             level = levels(multiple)
@@ -85,8 +107,7 @@ class Milestones:
                 Passed(STEPS[int(level[i]) - 1], float(multiple[i]), int(rows[i]), rule)
                 for i in risen.tolist()
             ]
-        if passed:
-            self._tell(minute, passed, columns, baselines, book)
+        return passed
 
     def _tell(
         self,
@@ -101,14 +122,15 @@ class Milestones:
         end_ms = (minute + 1) * MINUTE_MS
         for p in passed[:TOLD_A_MINUTE]:
             merchant_id = _unicode(book.merchants.text(p.row))
-            name = _unicode(baselines.names[int(columns.baseline[p.row])]) or merchant_id
+            base = int(columns.baseline[p.row])
+            name = (_unicode(baselines.names[base]) if base != NO_BASELINE else "") or merchant_id
             zone = book.zones[int(columns.zone[p.row])]
             text_zh, text_en = told_of(p.rule, name, p.multiple, p.step, end_ms, zone)
             alert = Alert(
                 alert_id=f"{p.rule}|{merchant_id}|{end_ms}",
                 rule=p.rule,
                 subject=merchant_id,
-                severity=SEVERITIES[STEPS.index(p.step)],
+                severity=_severity(p),
                 bucket_end_ms=end_ms,
                 value=round(p.multiple, MULTIPLE_DECIMALS),
                 threshold=p.step,
@@ -142,6 +164,7 @@ class Milestones:
     def begin_day(self, rows: Rows, columns: MerchantColumns, baselines: Baselines, book: Book) -> None:
         """A new local day of the merchants in ``rows``: steps can be told again."""
         columns.told_day[rows] = 0
+        columns.told_hundred[rows] = False
         base = columns.baseline[rows]
         daily = np.where(base != NO_BASELINE, baselines.gmv[base], np.nan)
         still = levels(ratio(columns.closed[rows, GMV_1H], daily))

@@ -18,7 +18,7 @@ from operators.shard_store import RebaseTurns, ShardStore
 from operators.tally import shard_of_merchant
 from schemas.alerts import Alert
 from schemas.windows import DAY_MS, HOUR_MS, MINUTE_MS
-from tests.operators.night import DAY_START_MS, STAMP_MS, WarRoom, encoded, flat_baseline, order, rules
+from tests.operators.night import DAY_START_MS, STAMP_MS, WarRoom, click, encoded, flat_baseline, order, rules
 from tests.operators.redis_rig import Reader, publishing, rows, write
 
 NOON_MS = DAY_START_MS + 12 * HOUR_MS
@@ -133,6 +133,30 @@ def test_a_higher_step_takes_the_place_of_the_lower_one() -> None:
         ("sales_multiple_1h", 10.0),
         ("sales_multiple_day", 10.0),
     ]
+
+
+def joins(night: WarRoom, count: int, at_ms: int, first: int = 0) -> None:
+    """So many visitors join one merchant, all in one minute."""
+    events = [
+        click(first + i, "m1", at_ms + i, action="join", visitor_id=f"v{first + i}") for i in range(count)
+    ]
+    night.send_clicks(0, [encoded(e) for e in events])
+
+
+def test_the_hundredth_new_member_of_a_day_is_told_once_a_day_also_without_a_baseline() -> None:
+    night = WarRoom(rules(click_partitions=1))
+    joins(night, 99, NOON_MS)
+    joins(night, 2, NOON_MS + MINUTE_MS, first=99)
+    joins(night, 50, NOON_MS + 5 * MINUTE_MS, first=101)
+    joins(night, 100, NOON_MS + DAY_MS, first=500)
+    night.end()
+    found = told(night)
+    assert summary(found) == [
+        ("new_members_100", 100.0, 2),
+        ("new_members_100", 100.0, DAY_MS // MINUTE_MS + 1),
+    ]
+    assert found[0].value == 101
+    assert found[0].text_zh == "m1 今日新會員滿 100 人（12:02）"
 
 
 def test_of_too_many_in_one_minute_the_highest_are_told_and_the_others_counted() -> None:
