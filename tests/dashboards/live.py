@@ -131,7 +131,7 @@ class Night:
             create_topics(self.broker.address)
             self.results = redis.Redis.from_url(self.redis.url, decode_responses=True)
             self._stack.callback(self.results.close)
-            self.war_room = self._start(
+            self.war_room = self.start(
                 *("warroom.cli", "run", "--brokers", self.broker.address, "--redis", self.redis.url),
                 *("--workers", WORKERS, "--metrics-port", self.first_port),
                 *("--state", self.directory / "state", "--sale-opens", self._sale_opens),
@@ -145,7 +145,8 @@ class Night:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _start(self, module: str, *arguments: object) -> subprocess.Popen[bytes]:
+    def start(self, module: str, *arguments: object) -> subprocess.Popen[bytes]:
+        """Start one of our programs; it ends with the night."""
         with self.log(module).open("ab") as output:
             process = start([sys.executable, "-m", module, *map(str, arguments)], output=output)
         self._stack.callback(end, process)
@@ -159,14 +160,14 @@ class Night:
         """Send the scenario."""
         file = self.directory / "live.toml"
         file.write_text(self._toml, encoding="utf-8")
-        return self._start(
+        return self.start(
             *("loadgen.cli", "run", file, "--brokers", self.broker.address, "--speed", self._speed),
             *("--metrics-port", self.load_port, "--oracle", self.oracle),
         )
 
     def start_probe(self) -> subprocess.Popen[bytes]:
         """Probe until told to stop."""
-        return self._start(
+        return self.start(
             *("loadgen.cli", "probe", "--brokers", self.broker.address, "--redis", self.redis.url),
             *("--seconds", 0, "--anyway", "--metrics-port", self.probe_port),
         )
@@ -178,7 +179,7 @@ class Night:
         """
         verdict = self.directory / "verify.prom"
         self._stack.enter_context(page(verdict, self.verify_port))
-        done = self._start(
+        done = self.start(
             *("loadgen.cli", "verify", "--oracle", self.oracle, "--redis", self.redis.url),
             *("--metrics-file", verdict),
         )
