@@ -23,7 +23,7 @@ class LiveLoad:
         command = [
             *(sys.executable, "-m", "loadgen.cli", "run", self.scenario, "--brokers", self.brokers),
             *("--speed", "1", "--hours", "1", "--orders", str(self.rate * 3600), "--times", "now"),
-            *("--topic-orders", self.topic),
+            *("--topic-orders", self.topic, "--topic-clicks", ""),
         ]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         return self

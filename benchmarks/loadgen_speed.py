@@ -42,7 +42,7 @@ class Speed:
 def generation(orders: int) -> Speed:
     """Make a whole day and throw it away."""
     day = msgspec.structs.replace(scenarios.load("double12-2019"), orders=orders)
-    plan = make_plan(day, PARTITIONS)
+    plan = make_plan(day, PARTITIONS, PARTITIONS)
     for _ in zip(range(1), blocks(plan), strict=False):
         pass  # the first block is compiled; later ones are measured
     best: Speed | None = None

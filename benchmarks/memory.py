@@ -27,7 +27,8 @@ def memory(place: Place, rate: int, seconds: float) -> Result:
     orders = int(rate * seconds)
     command = [
         *(sys.executable, "-m", "loadgen.cli", "run", "ordinary-day", "--brokers", place.brokers),
-        *("--speed", str(HOURS_A_DAY * 3600 / seconds), "--orders", str(orders), "--topic-orders", topic),
+        *("--speed", str(HOURS_A_DAY * 3600 / seconds), "--orders", str(orders)),
+        *("--topic-orders", topic, "--topic-clicks", ""),
     ]
     samples: list[tuple[float, float]] = []
     with WarRoomProcess(place.brokers, place.redis_url, prefix="memory:", topic=topic, bounded=False) as flow:

@@ -24,14 +24,16 @@ from operators.decode import OrderDecoder
 from operators.dedup import Dedup, DedupBudget
 from operators.dedup_store import DedupStore
 from operators.delta import ShardBaselines
+from operators.dimensions import Dimensions
 from operators.event_lane import EventLane
 from operators.leaders import BoardRules
 from operators.order_scan import OrderColumns
 from operators.order_tally import OrderTally
 from operators.process_clock import ProcessClock
 from operators.shard import Shard, ShardRules
-from operators.shard_store import RebaseTurns, ShardStore
+from operators.shard_store import ShardStore
 from operators.shards import SHARDS
+from operators.state_files import RebaseTurns
 from operators.tally import shard_of_merchant
 from schemas.baselines import Baseline
 from schemas.windows import DEFAULT_TIMEZONE, LATENESS_MS
@@ -96,9 +98,10 @@ def measure(directory: Path, merchants: int, rate: int, epochs: int) -> dict[str
     turns = RebaseTurns()
     shards = [Shard(number, RULES) for number in range(SHARDS)]
     stores = [ShardStore(directory / "shards", n, "first", turns) for n in range(SHARDS)]
-    interner = Interner()
+    interner, dimensions = Interner(), Dimensions()
     lane = EventLane(
-        "orders", 0, OrderDecoder(interner), Dedup(600_000, DedupBudget(1 << 30)), OrderTally(interner),
+        "orders", 0, OrderDecoder(interner, dimensions), Dedup(600_000, DedupBudget(1 << 30)),
+        OrderTally(interner, dimensions),
         DedupStore(directory / "dedup", "first"), ProcessClock(), LATENESS_MS, START_MS,
     )  # fmt: skip
     know_all(shards, stores, lane, merchants)

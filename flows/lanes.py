@@ -15,10 +15,12 @@ from operators.click_tally import ClickTally
 from operators.decode import C, ClickDecoder, EventDecoder, OrderDecoder
 from operators.dedup import Dedup, DedupBudget
 from operators.dedup_store import DedupStore
+from operators.dimensions import Dimensions
 from operators.event_lane import EventLane
 from operators.metrics import Metrics
 from operators.order_tally import OrderTally
 from operators.process_clock import ProcessClock
+from operators.stock_lane import StockLane
 from operators.tally import Tally
 
 CLICKS_SHARE = 0.75
@@ -26,28 +28,42 @@ CLICKS_SHARE = 0.75
 
 
 class EventLanes:
-    """Makes the lanes of orders and clicks; they share merchant rows and memory for duplicates."""
+    """Makes the lanes of events; those of orders and clicks share names and memory for duplicates.
 
-    def __init__(self, engine: EngineOptions, clock: ProcessClock, metrics: Metrics, run_name: str) -> None:
+    ``all_items``: stock is told in a topic of its own, so all orders that name an item matter to it.
+    """
+
+    def __init__(
+        self, engine: EngineOptions, clock: ProcessClock, metrics: Metrics, run_name: str, *, all_items: bool
+    ) -> None:
+        self._all_items = all_items
         self._engine = engine
         self._clock = clock
         self._metrics = metrics
         self._run_name = run_name
         self._merchants = Interner()
+        self._dimensions = Dimensions()
         self._budget = DedupBudget(engine.dedup_memory_bytes)
         self._clicks_budget = DedupBudget(int(CLICKS_SHARE * engine.dedup_memory_bytes), self._budget)
         self._click_tallies: list[ClickTally] = []
 
     def orders(self, topic: str, partition: int, resume: Any) -> EventLane[Any]:  # noqa: ANN401 - as it was pickled
         """The lane of one partition of orders, as its last snapshot left it."""
-        decoder, tally = OrderDecoder(self._merchants), OrderTally(self._merchants)
+        decoder = OrderDecoder(self._merchants, self._dimensions)
+        tally = OrderTally(self._merchants, self._dimensions, all_items=self._all_items)
         return self._lane(topic, partition, resume, decoder, tally, self._budget)
 
     def clicks(self, topic: str, partition: int, resume: Any) -> EventLane[Any]:  # noqa: ANN401
         """The lane of one partition of clicks, as its last snapshot left it."""
-        decoder, tally = ClickDecoder(self._merchants), ClickTally(self._merchants)
+        decoder = ClickDecoder(self._merchants, self._dimensions)
+        tally = ClickTally(self._merchants, self._dimensions)
         self._click_tallies.append(tally)
         return self._lane(topic, partition, resume, decoder, tally, self._clicks_budget)
+
+    def stock(self, topic: str, partition: int, resume: Any) -> StockLane:  # noqa: ANN401
+        """The lane of one partition of stock."""
+        del resume
+        return StockLane(topic, partition)
 
     def _lane(
         self,

@@ -17,6 +17,8 @@ class KafkaOptions:
 
     brokers: str
     orders: str = "orders"
+    stock: str = ""
+    """Empty: what is left is told by orders alone, or not at all."""
     clicks: str = "clicks"
     """Empty: there is no click stream."""
     baselines: str = "baselines"
@@ -57,8 +59,12 @@ class EngineOptions:
     dedup_horizon_ms: int = 10 * 60 * 1000
     dedup_memory_bytes: int = 1024 * 1024 * 1024
     """Bound for remembered ids of events, over all partitions of one worker process."""
+    low_stock_minutes: float = 30.0
+    """With less than this left at its present speed, an item is told as low."""
     joins_memory_bytes: int = 1024 * 1024 * 1024
     """Bound for remembered joins, over all shards of one worker process."""
+    people_memory_bytes: int = 2 * 1024 * 1024 * 1024
+    """Bound for remembered visitors and buyers, over all shards of one worker process."""
     timezone: str = DEFAULT_TIMEZONE
     sale_opens_ms: int | None = None
     top: BoardRules = field(default_factory=BoardRules)

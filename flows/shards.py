@@ -10,11 +10,12 @@ from operators.kafka_connection import KafkaConnection
 from operators.kafka_topic import wait_for_partitions
 from operators.metrics import Metrics
 from operators.process_clock import ProcessClock
-from operators.redis_sink import BOARD_PART, shard_part
+from operators.redis_sink import BOARD_PART, ROLLUPS_PART, shard_part
 from operators.shard import ShardRules
 from operators.shard_logic import ShardLogic
-from operators.shard_store import RebaseTurns, ShardRef, ShardStore
-from operators.shards import BOARD_KEY, SHARD_KEYS, route_hash
+from operators.shard_store import ShardRef, ShardStore
+from operators.shards import BOARD_KEY, ROLLUPS_KEY, SHARD_KEYS, route_hash
+from operators.state_files import RebaseTurns
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,9 @@ class Place:
 
     @property
     def part_of(self) -> dict[str, str]:
-        """Key of every shard, and of the board, to its partition of the Redis sink."""
-        return {key: shard_part(shard) for shard, key in enumerate(SHARD_KEYS)} | {BOARD_KEY: BOARD_PART}
+        """Key of every shard, of the board and of the roll-ups to its partition of the Redis sink."""
+        parts = {key: shard_part(shard) for shard, key in enumerate(SHARD_KEYS)}
+        return parts | {BOARD_KEY: BOARD_PART, ROLLUPS_KEY: ROLLUPS_PART}
 
     @property
     def local_parts(self) -> list[str]:
@@ -65,7 +67,9 @@ class Shards:
             series_watch=engine.series_watch,
             milestone_min_orders=engine.milestone_min_orders,
             series_merchants=-(-engine.series_merchants // len(SHARD_KEYS)),
+            low_stock_minutes=engine.low_stock_minutes,
             joins_bytes=engine.joins_memory_bytes // -(-len(SHARD_KEYS) // workers),
+            people_bytes=engine.people_memory_bytes // -(-len(SHARD_KEYS) // workers),
         )
         self._clock = clock
         self._metrics = metrics

@@ -16,17 +16,17 @@ from bytewax.dataflow import Dataflow
 from flows.dead_letters import send_dead_letters
 from flows.lanes import BaselineLanes, EventLanes
 from flows.options import WarRoomOptions
+from flows.rollups import RollupKeeper, roll_up
 from flows.shards import Place, Shards, partitions_of
-from operators.batches import BoardRows, LaneOutput, MerchantRows, ShardSummary
-from operators.delta import ShardBaselines, ShardDelta
+from operators.batches import LaneOutput, ShardSummary
 from operators.kafka_connection import KafkaConnection
 from operators.kafka_partition import ReadOptions, StatsListener
 from operators.kafka_source import KafkaSource, LaneFactory
 from operators.metrics import Metrics
 from operators.process_clock import ProcessClock
 from operators.redis_publisher import RedisPublisher
-from operators.redis_sink import RedisSink
-from operators.shard_logic import BoardLogic, ShardOutput
+from operators.redis_sink import RedisSink, Result
+from operators.shard_logic import BoardLogic, ShardInput, ShardOutput
 from operators.shards import BOARD_KEY
 from schemas.alerts import Alert
 
@@ -58,10 +58,11 @@ def build(options: WarRoomOptions, process: Process) -> Dataflow:
     )
     publish_seconds = options.redis.publish_interval_ms / 1000
     topics = [kafka.orders, *([kafka.clicks] if kafka.clicks else [])]
-    lanes = EventLanes(engine, clock, metrics, process.run_name)
+    lanes = EventLanes(engine, clock, metrics, process.run_name, all_items=bool(kafka.stock))
+    sources = tuple(source for topic in topics for source in partitions_of(connection, topic, clock))
     shards = Shards(
         engine,
-        tuple(source for topic in topics for source in partitions_of(connection, topic, clock)),
+        sources,
         clock,
         metrics,
         publisher.needs_everything,
@@ -94,6 +95,10 @@ def build(options: WarRoomOptions, process: Process) -> Dataflow:
         clicks = op.input("clicks", flow, events(kafka.clicks, lanes.clicks))
         clicks = op.inspect("count_clicks", clicks, lambda _, output: lanes.count(kafka.clicks, output))
         read.append(clicks)
+    if kafka.stock:
+        stock = op.input("stock", flow, events(kafka.stock, lanes.stock))
+        stock = op.inspect("count_stock", stock, lambda _, output: lanes.count(kafka.stock, output))
+        read.append(stock)
     counted = op.merge("events", *read)
     deltas = op.flat_map("deltas", counted, _to_shards)  # (shard, ShardDelta)
 
@@ -126,8 +131,12 @@ def build(options: WarRoomOptions, process: Process) -> Dataflow:
     )  # ("board", BoardRows)
     board = op.inspect("count_board", board, lambda _, item: metrics.board(item[1]))
 
+    # Cuts through all merchants, by channel, category and city tier, come together under another.
+    keeper = RollupKeeper(engine, sources, publisher, publish_seconds, process.run_name)
+    rollups = roll_up(counted, told, keeper, metrics)  # ("rollups", RollupRows)
+
     rows = op.filter_map("rows", told, _rows)  # (shard, MerchantRows)
-    results = op.merge("results", rows, board)
+    results = op.merge("results", rows, board, rollups)
     op.output("redis", results, RedisSink(publisher, process.place.part_of, process.place.local_parts))
 
     # What could not be used, from wherever it was found.
@@ -139,7 +148,7 @@ def _lag(metrics: Metrics) -> StatsListener:
     return lambda topic, partition, messages, next_offset: metrics.lag(topic, partition, messages)
 
 
-def _to_shards(output: LaneOutput) -> list[tuple[str, ShardDelta | ShardBaselines]]:
+def _to_shards(output: LaneOutput) -> list[tuple[str, ShardInput]]:
     return output.to_shards
 
 
@@ -152,6 +161,6 @@ def _fresh_alerts(output: ShardOutput) -> list[Alert]:
     return [] if output.rows is None else output.rows.alerts.fresh
 
 
-def _rows(item: tuple[str, ShardOutput]) -> tuple[str, MerchantRows | BoardRows] | None:
+def _rows(item: tuple[str, ShardOutput]) -> tuple[str, Result] | None:
     key, output = item
     return None if output.rows is None else (key, output.rows)

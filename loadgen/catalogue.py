@@ -10,12 +10,14 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from loadgen.draws import I64, U8, U64, compiled, draw, stream_key
-from loadgen.scenario import Featured, Scenario
+from loadgen.draws import CHANCE_ONE, I64, U8, U64, compiled, draw, stream_key
+from loadgen.people import CIRCLE_DAYS, Traits
+from loadgen.scenario import Clicks, Featured, Scenario
 from schemas.baselines import Baseline
 
 BASELINE_DAYS: Final = 30
 MERCHANT_STREAM: Final = 101
+TRAIT_STREAM: Final = 102
 WEIGHT_TOTAL: Final = 1 << 31
 """Popularity is kept in whole parts of this, so that no last bit of a power function matters."""
 
@@ -43,7 +45,7 @@ UPLIFTS_TENTHS: Final = (5, 8, 10, 12, 14, 16, 18, 20, 22, 25, 28, 30, 35, 40, 6
 class Texts(NamedTuple):
     """What orders of a merchant have in common, of all ``n`` merchants end to end."""
 
-    fragments: U8  # from after the order id to the member id
+    fragments: U8  # from the end of the event's id to the name of the person's field
     fragment_starts: I64  # n + 1
     categories: U8  # the category with its name
     category_starts: I64  # n + 1
@@ -58,6 +60,8 @@ class Catalogue:
     weights: I64  # n, popularity among ordinary merchants in parts of WEIGHT_TOTAL; featured have 0
     baselines: list[Baseline]  # fewer than n where some have none
     texts: Texts
+    traits: Traits
+    categories: list[str]  # by the numbers in traits.category
 
     def __len__(self) -> int:
         return len(self.merchant_ids)
@@ -80,7 +84,8 @@ def make_catalogue(scenario: Scenario, ordinary_orders: int) -> Catalogue:
     categories = [f.category for f in scenario.featured]
     baselines = [_featured_baseline(merchant) for merchant in scenario.featured]
     hidden = round(scenario.popularity.without_baseline * 10_000)
-    for rank, bits in enumerate(_bits(scenario.seed, count).tolist()):
+    drawn = _bits(scenario.seed, count)
+    for rank, bits in enumerate(drawn.tolist()):
         merchant_id = f"m{rank + 1:07d}"
         category, kind, base_ticket = KINDS[bits % len(KINDS)]
         ticket = base_ticket * (60 + (bits >> 8) % 81) // 100
@@ -93,15 +98,52 @@ def make_catalogue(scenario: Scenario, ordinary_orders: int) -> Catalogue:
             orders = ordinary_orders * int(weights[rank]) * 10 / (WEIGHT_TOTAL * tenths)
             name = f"{prefixes}{kind}{rank + 1}"
             baselines.append(_ordinary_baseline(merchant_id, name, category, orders, ticket))
+    names = list(dict.fromkeys(categories))
+    numbers = {name: number for number, name in enumerate(names)}
+    kinds = np.array([numbers[name] for name in categories], np.int64)
     return Catalogue(
         merchant_ids=ids,
         ticket_fen=np.array(tickets, np.int64),
         weights=np.concatenate([np.zeros(len(scenario.featured), np.int64), weights]),
         baselines=baselines,
         texts=Texts(
-            *_joined([f'","merchant_id":"{merchant_id}","member_id":"u' for merchant_id in ids]),
+            *_joined([f'","merchant_id":"{merchant_id}","' for merchant_id in ids]),
             *_joined([f',"category":"{category}"' for category in categories]),
         ),
+        traits=_traits(scenario, drawn, weights, ordinary_orders, kinds, names),
+        categories=names,
+    )
+
+
+def _traits(
+    scenario: Scenario, drawn: U64, weights: I64, ordinary_orders: int, category: I64, names: list[str]
+) -> Traits:
+    """Traits of the featured merchants, then of the ordinary ones."""
+    featured = scenario.featured
+    clicks = scenario.clicks or Clicks()
+    tenths = np.array(UPLIFTS_TENTHS, np.int64)[
+        (drawn >> np.uint64(32)).astype(np.int64) % len(UPLIFTS_TENTHS)
+    ]
+    # Eight bits less, so that the product fits.
+    circle = ordinary_orders * (weights >> 8) * 10 * CIRCLE_DAYS // ((WEIGHT_TOTAL >> 8) * tenths)
+    leaning = _fill_bits(stream_key(scenario.seed, TRAIT_STREAM), np.empty(len(drawn), np.uint64))
+    appeal = 600 + (leaning >> np.uint64(8)).astype(np.int64) % 801
+    # Scaled so that the average visit count stays what was asked for.
+    appeal = appeal * WEIGHT_TOTAL // max(1, int((appeal * weights).sum()) // 1000)
+    private = (clicks.private * (1 + ((leaning >> np.uint64(40)).astype(np.int64) % 1001 - 500) / 1000)).clip(
+        0, 1
+    )
+    own = [clicks.private if merchant.private is None else merchant.private for merchant in featured]
+    meals = np.array([name in MEAL_KINDS for name in names], np.uint8)
+    planned = [merchant.new_members is not None for merchant in featured]
+    none = np.zeros(len(drawn), np.uint8)
+    return Traits(
+        meals=meals[category],
+        circle=np.concatenate([np.array([CIRCLE_DAYS * m.daily_orders for m in featured], np.int64), circle]),
+        appeal=np.concatenate([np.full(len(featured), 1000, np.int64), appeal]),
+        private=np.rint(np.concatenate([np.array(own), private]) * CHANCE_ONE).astype(np.int64),
+        planned=np.concatenate([np.array(planned, np.uint8), none]),
+        category=category,
     )
 
 

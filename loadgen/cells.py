@@ -9,9 +9,11 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from loadgen.channels import CHANNEL_TABLE, CHANNELS, channel_of
 from loadgen.draws import CHANCE_ONE, I32, I64, U8, U32, U64, below, chance, compiled, draw, mix, stream_key
+from loadgen.people import Pool, buyer, stranger
 from loadgen.plan import Component, Plan
-from loadgen.scenario import clock_seconds
+from loadgen.scenario import ClickFaults, clock_seconds
 
 PAID: Final = 0
 REFUNDED: Final = 1
@@ -26,13 +28,13 @@ INVALID_KINDS: Final = 7
 COPY: Final = 64
 """Added to the code of an event that is sent a second time."""
 
-CHANNELS: Final = ("app", "mini", "web", "store")
 JITTER_MS: Final = 4_900
 """A disordered event is sent this much after its time at most: just within the lateness."""
 COPY_WITHIN_MS: Final = 120_000
 LATE_FROM_MS: Final = 12 * 3_600_000
 """Late events are sent from local noon on, when nothing older than this day is kept."""
-LATE_BY_MS: Final = 30 * 3_600_000
+LATE_BY_MS: Final = 60 * 3_600_000
+"""So old that no window keeps it even where a war room catches up and its watermark is still at midnight."""
 LATE_SPREAD_MS: Final = 12 * 3_600_000
 AHEAD_BY_MS: Final = 30 * 60_000
 AHEAD_SPREAD_MS: Final = 48 * 3_600_000
@@ -85,6 +87,13 @@ class Odds:
         )  # fmt: skip
         return cls(np.array([chance(share) for share in shares], np.int64))
 
+    @classmethod
+    def of_clicks(cls, faults: ClickFaults) -> Odds:
+        """The same for clicks, which are never created, refunded or cancelled."""
+        f = faults
+        shares = (f.duplicate, 0, 0, 0, f.late, f.future, f.malformed, f.invalid, f.disordered)
+        return cls(np.array([chance(share) for share in shares], np.int64))
+
 
 def make_arrivals(plan: Plan, block: int, partition: int) -> Arrivals:
     """The paid orders of a cell."""
@@ -98,7 +107,7 @@ def make_arrivals(plan: Plan, block: int, partition: int) -> Arrivals:
         last = first + int(component.counts[block, partition])
         if last > first:
             key = stream_key(plan.scenario.seed, index, block, partition, plan.partitions)
-            _fill_component(plan, component, block, partition, key, _chosen(out, slice(first, last)))
+            _fill_component(plan, component, block, partition, key, chosen(out, slice(first, last)))
         first = last
     return _without_outages(plan, out)
 
@@ -109,10 +118,13 @@ def _fill_component(
     seconds = slice(block * plan.block_seconds, (block + 1) * plan.block_seconds)
     marks = np.concatenate([np.zeros(1, np.int64), np.cumsum(component.curve[seconds])])
     even = component.targets_fen is not None
-    _arrive(key, marks, seconds.start * 1000, even, component.members, out.time_ms, out.member, out.bits)
+    _arrive(key, marks, seconds.start * 1000, even, out.time_ms, out.member, out.bits)
     tickets = plan.catalogue.ticket_fen
     _attribute(out.bits, component.rows, component.thresholds, component.aliases, tickets, even, FACTORS,
                out.row, out.amount_fen)  # fmt: skip
+    _name(
+        out.bits, out.row, plan.catalogue.traits.circle, plan.pool, partition, component.members, out.member
+    )
     if component.targets_fen is not None:
         _meet(int(component.targets_fen[block, partition]), out.amount_fen)
 
@@ -121,33 +133,40 @@ def _without_outages(plan: Plan, arrivals: Arrivals) -> Arrivals:
     for outage in plan.scenario.outages:
         first_ms = clock_seconds(outage.at) * 1000
         inside = (arrivals.time_ms >= first_ms) & (arrivals.time_ms < first_ms + outage.duration_s * 1000)
-        dark = inside & (channel_of(arrivals.bits) == CHANNELS.index(outage.channel))
-        arrivals = _chosen(arrivals, ~dark)
+        dark = inside & (channels(plan, arrivals) == CHANNELS.index(outage.channel))
+        arrivals = chosen(arrivals, ~dark)
     return arrivals
 
 
-def _chosen(arrivals: Arrivals, which: slice | npt.NDArray[np.bool_]) -> Arrivals:
+def chosen(arrivals: Arrivals, which: slice | npt.NDArray[np.bool_]) -> Arrivals:
     """Some of the orders: views for a slice, copies for a mask."""
     a = arrivals
     return Arrivals(a.time_ms[which], a.row[which], a.amount_fen[which], a.member[which], a.bits[which])
 
 
-def channel_of(bits: U64) -> U64:
-    """Index into ``CHANNELS``: app 1/2, mini 1/4, web and store 1/8 each."""
-    octants = np.array([0, 0, 0, 0, 1, 1, 2, 3], np.uint64)
-    return octants[(bits & np.uint64(7)).astype(np.int64)]
+def channels(plan: Plan, arrivals: Arrivals) -> U8:
+    """Index into ``CHANNELS`` of each order."""
+    return _channels(CHANNEL_TABLE, plan.catalogue.traits.meals, arrivals.row, arrivals.bits)
 
 
-def make_slots(plan: Plan, odds: Odds, block: int, arrivals: Arrivals) -> Slots:
-    """What is sent for these orders, faults and all, in the order of sending."""
+@compiled
+def _channels(table: U8, meals: U8, row: I32, bits: U64) -> U8:
+    channel = np.empty(len(row), np.uint8)
+    for index in range(len(row)):
+        channel[index] = channel_of(table, meals[row[index]], bits[index])
+    return channel
+
+
+def make_slots(plan: Plan, odds: Odds, block: int, time_ms: I64, bits: U64) -> Slots:
+    """What is sent for these orders or clicks, faults and all, in the order of sending."""
     start_ms = block * plan.block_seconds * 1000
-    capacity = SLOTS_AN_ORDER * len(arrivals.bits)
+    capacity = SLOTS_AN_ORDER * len(bits)
     out = Slots(
         np.empty(capacity, np.int64), np.empty(capacity, np.int64), np.empty(capacity, np.int32),
         np.empty(capacity, np.uint8),
     )  # fmt: skip
     end_ms = start_ms + plan.block_seconds * 1000
-    count = _slots(arrivals.time_ms, arrivals.bits, odds.thresholds, start_ms, end_ms, *out)
+    count = _slots(time_ms, bits, odds.thresholds, start_ms, end_ms, *out)
     # Times are unique keys together with the slot's number, so any sorting algorithm gives one order.
     keys = (out.send_ms[:count] << 24) | np.arange(count)
     keys.sort()
@@ -157,15 +176,18 @@ def make_slots(plan: Plan, odds: Odds, block: int, arrivals: Arrivals) -> Slots:
 
 @compiled
 def _arrive(
-    key: np.uint64, marks: I64, start_ms: int, even: bool, members: int, time_ms: I64, member: I64, bits: U64
+    key: np.uint64, marks: I64, start_ms: int, even: bool, time_ms: I64, member: I64, bits: U64
 ) -> None:
-    """Times by the curve: independent of each other, or ``even``: one in each of n equal parts."""
+    """Times by the curve: independent of each other, or ``even``: one in each of n equal parts.
+
+    ``member`` gets 32 random bits, which ``_name`` makes a person of.
+    """
     count = len(time_ms)
     total = marks[-1]
     for index in range(count):
         drawn = draw(key, index)
         bits[index] = mix(drawn)
-        member[index] = below(draw(key, index + (1 << 40)), members)
+        member[index] = below(draw(key, index + (1 << 40)), CHANCE_ONE)
         mark = below(drawn, total)
         if even:
             mark = (index * total + mark) // count
@@ -192,6 +214,18 @@ def _attribute(
 
 
 @compiled
+def _name(bits: U64, row: I32, circle: I64, pool: Pool, partition: int, bots: int, member: I64) -> None:
+    """Whose orders they are. ``bots``: the few members whose orders these are, 0 for everybody's."""
+    for index in range(len(bits)):
+        drawn = np.uint64(member[index]) << np.uint64(32)
+        if bots > 0:
+            member[index] = below(drawn, bots)
+        else:
+            other = stranger(drawn, pool.people, pool.partitions, partition)
+            member[index] = buyer(bits[index], row[index], circle[row[index]], pool, partition, other)
+
+
+@compiled
 def _meet(target_fen: int, amount_fen: I64) -> None:
     """Scale amounts so that they sum to the target; the last order takes what rounding leaves."""
     total = amount_fen.sum()
@@ -214,16 +248,17 @@ def _slots(
         luck = mix(bits[index] + np.uint64(3))
         spread = mix(bits[index] + np.uint64(4))
         send = time
-        if _hit(luck, odds[8]):
-            send = min(time + below(spread, JITTER_MS), end_ms - 1)
+        # Nothing is held back at the end of a block: it would arrive there in a crowd.
+        if _hit(luck, odds[8]) and time < end_ms - JITTER_MS:
+            send = time + below(spread, JITTER_MS)
         count = _put(count, send, time, index, PAID, send_ms, event_ms, source, code)
         luck = mix(luck)
         if _hit(luck, odds[0]):
-            again = min(send + 1 + below(mix(spread), COPY_WITHIN_MS), end_ms - 1)
+            again = min(send + 1 + below(mix(spread), min(COPY_WITHIN_MS, end_ms - 1 - send)), end_ms - 1)
             count = _put(count, again, time, index, PAID + COPY, send_ms, event_ms, source, code)
         luck = mix(luck)
         if _hit(luck, odds[1]):
-            made = max(start_ms, time - below(spread, CREATED_BEFORE_MS))
+            made = time - below(spread, min(CREATED_BEFORE_MS, time - start_ms + 1))
             count = _put(count, made, made, index, CREATED, send_ms, event_ms, source, code)
         luck = mix(luck)
         if _hit(luck, odds[2] + odds[3]):

@@ -11,16 +11,35 @@ import typer
 from rich.console import Console
 
 from loadgen import scenario as scenarios
+from loadgen.answer_files import read_answers
 from loadgen.errors import LoadgenError
-from loadgen.mapping import load_mapping
-from loadgen.oracle import Answers
-from loadgen.pacing import Pace
-from loadgen.progress import progress
-from loadgen.recorded import Complaint, read_files
-from loadgen.replay import question_about
-from loadgen.run import Outputs, Target, run_recording, run_scenario
-from loadgen.summary import Summary, sentence
-from loadgen.verify import differences, table
+from loadgen.metrics import write_verify_metrics
+from loadgen.options import (
+    AsFastAs,
+    AtOption,
+    Brokers,
+    CompressionOption,
+    CreateTopics,
+    KafkaSettings,
+    KeyOption,
+    MetricsPort,
+    OracleFile,
+    Partitions,
+    Rate,
+    Speed,
+    SummaryFile,
+    TimesOption,
+    instants_of,
+    now_ms,
+    pace_of,
+    settings,
+)
+from loadgen.plot_command import plot
+from loadgen.probe_command import probe
+from loadgen.replay_command import record, replay
+from loadgen.run import Form, Outputs, Target, run_scenario
+from loadgen.showing import finish, watched
+from loadgen.verify import all_right, differences, table
 from schemas.redis_layout import DEFAULT_PREFIX
 
 app = typer.Typer(
@@ -29,20 +48,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-Brokers = Annotated[str, typer.Option(help="Kafka address, HOST:PORT[,HOST:PORT].")]
-KafkaSettings = Annotated[
-    list[str] | None, typer.Option("--kafka", help="A librdkafka setting, KEY=VALUE; may be repeated.")
-]
-OracleFile = Annotated[Path | None, typer.Option(help="Write the exact expected results here (JSON).")]
-SummaryFile = Annotated[Path | None, typer.Option(help="Write the account of the run here (JSON).")]
-Speed = Annotated[
-    float | None, typer.Option(help="Scenario seconds a real second; 1 is real time.", min=0.001)
-]
-Rate = Annotated[float | None, typer.Option(help="Events a second, evenly.", min=0.001)]
-AsFastAs = Annotated[bool, typer.Option("--max", help="As fast as the broker takes it.")]
-Partitions = Annotated[int | None, typer.Option(help="Partitions of the orders topic.", min=1, max=4096)]
-CreateTopics = Annotated[bool, typer.Option("--create-topics", help="Make topics that are not there.")]
 
 
 @app.command()
@@ -58,73 +63,39 @@ def run(
     ] = None,
     hours: Annotated[int | None, typer.Option(help="Only the first hours of the day.", min=1, max=24)] = None,
     oracle: OracleFile = None,
+    at: AtOption = None,
     summary: SummaryFile = None,
     partitions: Partitions = None,
     create_topics: CreateTopics = False,
     topic_orders: str = "orders",
     topic_baselines: str = "baselines",
+    topic_clicks: Annotated[str, typer.Option(help="Topic of clicks; empty: none are sent.")] = "clicks",
     events_per_message: Annotated[
         int, typer.Option(help="Pack this many events a message.", min=1, max=1000)
     ] = 1,
+    key: KeyOption = "order",
+    compression: CompressionOption = "none",
+    processes: Annotated[
+        int, typer.Option(help="Send from this many processes; the bytes stay the same.", min=1, max=64)
+    ] = 1,
+    times: TimesOption = "scenario",
+    metrics_port: MetricsPort = None,
     kafka: KafkaSettings = None,
 ) -> None:
-    """Make a day and send it."""
+    """Make a day and send it, open loop: each message when it is due, whatever the broker does."""
     pace = pace_of(speed, rate, as_fast_as)
-    chosen = {"orders": orders, "seed": seed, "hours": hours}
+    begins_ms = now_ms() if times == "now" else None
+    chosen = {"orders": orders, "seed": seed, "hours": hours, "begins_ms": begins_ms}
     day = msgspec.structs.replace(
         scenarios.load(scenario), **{k: v for k, v in chosen.items() if v is not None}
     )
-    target = Target(settings(brokers, kafka), topic_orders, topic_baselines, partitions, create_topics)
-    with progress(day.name, pace) as watch:
-        done = run_scenario(day, target, pace, Outputs(oracle, summary), events_per_message, watch)
+    librdkafka = settings(brokers, kafka, compression)
+    target = Target(librdkafka, topic_orders, topic_baselines, topic_clicks, partitions, create_topics)
+    outputs = Outputs(oracle, summary, instants_of(at, oracle, day.timezone, day.start_ms))
+    form = Form(events_per_message, key, processes)
+    with watched(day.name, pace, metrics_port) as watch:
+        done = run_scenario(day, target, pace, outputs, form, watch)
     finish(done)
-
-
-@app.command()
-def replay(
-    files: Annotated[list[Path], typer.Argument(help="Recorded files, plain or compressed (gzip, zstd).")],
-    format: Annotated[str, typer.Option(help="A shipped mapping, or the path of a .toml file.")],
-    brokers: Brokers = "127.0.0.1:9092",
-    speed: Speed = None,
-    rate: Rate = None,
-    as_fast_as: AsFastAs = False,
-    sale_opens: Annotated[
-        str | None,
-        typer.Option(help="For the oracle, like 2019-12-12T00:00:00+08:00; the first local midnight."),
-    ] = None,
-    use_last_row: Annotated[
-        bool, typer.Option("--use-last-row", help="Use a last row that lacks its line end.")
-    ] = False,
-    oracle: OracleFile = None,
-    summary: SummaryFile = None,
-    partitions: Partitions = None,
-    create_topics: CreateTopics = False,
-    topic_orders: str = "orders",
-    kafka: KafkaSettings = None,
-) -> None:
-    """Send a recorded day as orders."""
-    pace = pace_of(speed, rate, as_fast_as)
-    mapping = load_mapping(format)
-    orders, complaints = read_files(files, mapping, use_last_row)
-    report_complaints(complaints)
-    target = Target(
-        settings(brokers, kafka), topic_orders, partitions=partitions, create_topics=create_topics
-    )
-    question = question_about(mapping.name, sale_opens)
-    with progress(mapping.name, pace) as watch:
-        done = run_recording(orders, question, target, pace, Outputs(oracle, summary), watch)
-    finish(done)
-
-
-COMPLAINTS_SHOWN = 10
-
-
-def report_complaints(complaints: list[Complaint]) -> None:
-    """Rows that were not used, on standard error: the first few one by one, then how many."""
-    for complaint in complaints[:COMPLAINTS_SHOWN]:
-        typer.echo(f"loadgen: {complaint}", err=True)
-    if complaints:
-        typer.echo(f"loadgen: {len(complaints):,} rows were not used; all others are", err=True)
 
 
 @app.command()
@@ -132,51 +103,27 @@ def verify(
     oracle: Annotated[Path, typer.Option(help="The expected results that a run wrote.")],
     redis: Annotated[str, typer.Option(help="URL of Redis.")] = "redis://127.0.0.1:6379/0",
     prefix: Annotated[str, typer.Option(help="Prefix of Warroom's keys.")] = DEFAULT_PREFIX,
+    at: Annotated[
+        str | None,
+        typer.Option(help="An instant that the run was asked about with --at; the end unless told."),
+    ] = None,
+    metrics_file: Annotated[
+        Path | None, typer.Option(help="Write loadgen_verify_differences here, for a textfile collector.")
+    ] = None,
 ) -> None:
     """Compare Redis with the oracle; exit code 1 if anything differs."""
-    answers = read_answers(oracle)
+    answers = read_answers(oracle, at)
     found = differences(redis, prefix, answers)
+    if metrics_file is not None:
+        write_verify_metrics(metrics_file, answers.scenario, len(found))
     if found:
         Console().print(table(found))
         raise typer.Exit(1)
-    fields = sum(len(m.measures) + len(m.multiples) for m in answers.merchants.values())
-    typer.echo(f"all right: {len(answers.merchants):,} merchants, {fields:,} fields, and the totals agree")
+    typer.echo(all_right(answers))
 
 
-def read_answers(path: Path) -> Answers:
-    """An oracle file. Raises ``LoadgenError`` naming what is wrong with it."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Answers)
-    except OSError as error:
-        raise LoadgenError(f"{path}: cannot be read: {error.strerror}") from error
-    except msgspec.DecodeError as error:
-        raise LoadgenError(f"{path}: not an oracle file of loadgen run --oracle: {error}") from error
-
-
-def pace_of(speed: float | None, rate: float | None, as_fast_as: bool) -> Pace:
-    """The mode asked for; real time if none is. Raises ``LoadgenError`` if more than one is."""
-    asked = [f for f, given in (("--speed", speed), ("--rate", rate), ("--max", as_fast_as or None)) if given]
-    if len(asked) > 1:
-        raise LoadgenError(f"{' and '.join(asked)} contradict each other; give one of --speed, --rate, --max")
-    return Pace(speed=1.0) if not asked else Pace(speed=speed, rate=rate)
-
-
-def settings(brokers: str, kafka: list[str] | None) -> dict[str, str]:
-    """What librdkafka is told. Raises ``LoadgenError`` for a setting without ``=``."""
-    chosen = {"bootstrap.servers": brokers}
-    for pair in kafka or []:
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
-            raise LoadgenError(f"--kafka {pair!r}: write KEY=VALUE, for example security.protocol=SSL")
-        chosen[key] = value
-    return chosen
-
-
-def finish(done: Summary) -> None:
-    """Say what was done; exit code 1 if not all of it was."""
-    typer.echo(sentence(done))
-    if not done.complete:
-        raise typer.Exit(1)
+for command in (replay, record, probe, plot):
+    app.command()(command)
 
 
 def main() -> None:

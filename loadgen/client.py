@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -14,13 +14,15 @@ from msgspec import Struct
 from loadgen import librdkafka
 from loadgen.draws import I64
 from loadgen.errors import DeliveryError, LoadgenError
-from loadgen.json_bytes import Messages
+from loadgen.json_bytes import Headers, Messages
+from loadgen.latency import BUCKETS
 
 LANE_SHIFT: Final = 52
 """An opaque is the lane (topic) above this bit and the due time in microseconds below."""
 MAX_PARTITIONS: Final = 4096
 SETTLE_S: Final = 15.0
 REPORTS_AT_ONCE: Final = 200_000
+NO_HEADERS: Final = np.zeros(0, np.int64)
 DEFAULTS: Final[dict[str, str]] = {
     "linger.ms": "20",
     "batch.num.messages": "50000",
@@ -64,7 +66,7 @@ class Client:
         self._pointers = np.zeros(REPORTS_AT_ONCE, np.int64)
         self.delivered = np.zeros((len(topics), MAX_PARTITIONS), np.int64)
         self.ends = np.zeros((len(topics), MAX_PARTITIONS), np.int64)
-        self.latency: I64 = np.zeros(librdkafka.BUCKETS, np.int64)
+        self.latency: I64 = np.zeros(BUCKETS, np.int64)
         self.failed = 0
         self._settled = False
         self.last_error = ""
@@ -87,7 +89,11 @@ class Client:
 
     def now_us(self) -> int:
         """Microseconds since this client was made."""
-        return (time.perf_counter_ns() - self._started_ns) // 1000
+        return self.at_us(time.perf_counter_ns())
+
+    def at_us(self, perf_counter_ns: int) -> int:
+        """An instant of ``time.perf_counter_ns``, which all processes of a machine share, on this clock."""
+        return (perf_counter_ns - self._started_ns) // 1000
 
     def settle(self) -> None:
         """Wait until the broker has given this producer its number, which takes it half a second.
@@ -105,17 +111,31 @@ class Client:
 
         ``due_us``: (n,) when each should be sent, on the clock of ``now_us``.
         """
+        headers = NO_HEADERS if messages.headers is None else self._headers(messages.headers, first, last)
         taken, error = librdkafka.hand_over(
             self._produceva, self._handle, self._topics[lane], messages.partition, messages.data.ctypes.data,
             messages.starts, messages.lengths, messages.key_starts, messages.key_lengths,
-            messages.timestamps_ms, due_us + (lane << LANE_SHIFT), first, last, self._block,
+            messages.timestamps_ms, due_us + (lane << LANE_SHIFT), headers, first, last, self._block,
         )  # fmt: skip
+        for unused in headers[first + taken : last]:
+            self._library.rd_kafka_headers_destroy(int(unused))
         if error:
             code = self._library.rd_kafka_error_code(error)
             self._library.rd_kafka_error_destroy(error)
             if code != librdkafka.QUEUE_FULL:
                 raise DeliveryError(f"Kafka refuses a message: {self._reason(code)}")
         return int(taken)
+
+    def _headers(self, headers: list[Headers], first: int, last: int) -> I64:
+        """Headers of messages ``first`` to ``last`` as the library keeps them: addresses, 0 where none."""
+        addresses = np.zeros(last, np.int64)
+        for index in range(first, last):
+            if headers[index]:
+                addresses[index] = held = self._library.rd_kafka_headers_new(len(headers[index]))
+                for name, value in headers[index]:
+                    size = 0 if value is None else len(value)
+                    self._library.rd_kafka_header_add(held, name.encode(), -1, value, size)
+        return addresses
 
     def poll(self, timeout_ms: int) -> None:
         """Take what the broker has answered; wait for the first answer at most ``timeout_ms``."""
@@ -160,14 +180,15 @@ class Client:
         self._library.rd_kafka_purge(self._handle, 7)
         self._library.rd_kafka_destroy(self._handle)
 
-    def flush(self, patience_s: float) -> None:
-        """Wait until everything is answered for.
+    def flush(self, patience_s: float, tick: Callable[[], None] = lambda: None) -> None:
+        """Wait until everything is answered for; ``tick`` is called ten times a second meanwhile.
 
         Raises ``DeliveryError`` when nothing moves for ``patience_s`` seconds.
         """
         left, moved_at = self.queued, time.monotonic()
         while left:
             self.poll(100)
+            tick()
             if self.queued != left:
                 left, moved_at = self.queued, time.monotonic()
             elif time.monotonic() - moved_at > patience_s:

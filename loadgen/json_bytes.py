@@ -8,8 +8,10 @@ from typing import Final
 import numpy as np
 
 from loadgen.catalogue import Texts
-from loadgen.cells import CHANNELS, COPY, CREATED, INVALID, MALFORMED, Arrivals, Slots
+from loadgen.cells import COPY, CREATED, INVALID, MALFORMED, Arrivals, Slots
+from loadgen.channels import CHANNEL_TABLE, CHANNELS, channel_of, tier_of
 from loadgen.draws import CHANCE_ONE, I32, I64, U8, U64, below, chance, compiled, mix
+from loadgen.people import FIRST_MEMBER, MEMBER_DIGITS, first_order_of
 from loadgen.plan import Plan
 
 ID_DIGITS: Final = 13
@@ -18,25 +20,30 @@ ORDERS_A_CELL: Final = 10_000_000
 SECOND_ID: Final = 5_000_000
 """Added to the number of events that cannot be used: they share no id with good ones."""
 LONG_ID_BYTES: Final = 140
-LINE_BYTES: Final = 230 + LONG_ID_BYTES
+ITEMS: Final = 4
+STOCK_STREAM: Final = 104
+LINE_BYTES: Final = 260 + LONG_ID_BYTES
 PACK_EVENTS: Final = 8
 """A message holds at most this many events unless more are asked for."""
 
 
-def _texts(*parts: str) -> tuple[U8, I64]:
+def texts_of(*parts: str) -> tuple[U8, I64]:
+    """Texts end to end as UTF-8, and where each begins and the last ends."""
     encoded = [part.encode() for part in parts]
     starts = np.cumsum([0, *(len(part) for part in encoded)]).astype(np.int64)
     return np.frombuffer(b"".join(encoded), np.uint8), starts
 
 
-_ID, _MEMBER_END, _TEXT_AMOUNT, _QUANTITY, _STATUS, _TIME, _CHANNEL, _TIER, _MEMBER_ONLY, _WORDS = range(10)
-PIECES, PIECE_STARTS = _texts(
-    '{"order_id":"D', '","amount":', '","amount":"', ',"quantity":', ',"status":"', '","event_time":',
-    ',"channel":"', '","city_tier":', '","member_id":"u', "order 12 of the day, paid",
+(_ID, _MEMBER, _MEMBER_END, _TEXT_AMOUNT, _QUANTITY, _STATUS, _TIME, _CHANNEL, _TIER, _NO_MERCHANT, _FIRST,
+ _NOT_FIRST, _ITEM, _STOCK, _WORDS) = range(15)  # fmt: skip
+PIECES, PIECE_STARTS = texts_of(
+    '{"order_id":"D', 'member_id":"u', '","amount":', '","amount":"', ',"quantity":', ',"status":"',
+    '","event_time":', ',"channel":"', '","city_tier":', '","', ',"first_order":true', ',"first_order":false',
+    ',"item_id":"i', '","stock_left":', "order 12 of the day, paid",
 )  # fmt: skip
-STATUSES, STATUS_STARTS = _texts("paid", "refunded", "cancelled", "created", "on its way")
+STATUSES, STATUS_STARTS = texts_of("paid", "refunded", "cancelled", "created", "on its way")
 UNKNOWN_STATUS: Final = 4
-CHANNEL_TEXTS, CHANNEL_STARTS = _texts(*(CHANNELS[i] for i in (0, 0, 0, 0, 1, 1, 2, 3)))
+CHANNEL_TEXTS, CHANNEL_STARTS = texts_of(*CHANNELS)
 
 NEGATIVE_AMOUNT: Final = INVALID
 NO_MERCHANT: Final = INVALID + 1
@@ -45,6 +52,9 @@ EMPTY_ID: Final = INVALID + 3
 LONG_ID: Final = INVALID + 4
 WRONG_STATUS: Final = INVALID + 5
 NO_QUANTITY: Final = INVALID + 6
+
+
+Headers = tuple[tuple[str, bytes | None], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,10 @@ class Messages:
     timestamps_ms: I64  # n, since the epoch
     due_ms: I64  # n, when it is sent, in milliseconds since the scenario's start
     events: I32  # n, events in it
+    lane: int = 0
+    """Number of the topic, counted from that of a stream's first."""
+    headers: list[Headers] | None = None
+    """(n,), of recorded messages only."""
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -86,32 +100,43 @@ def write_messages(
     first_id = (block * plan.partitions + partition) * ORDERS_A_CELL
     epoch_ms = plan.scenario.start_ms
     end = _write_lines(
-        data, line_starts, id_lengths, first_id, epoch_ms, texts,
-        arrivals.row, arrivals.amount_fen, arrivals.member, arrivals.bits,
-        slots.source, slots.code, slots.event_ms,
+        data, line_starts, id_lengths, first_id, epoch_ms, texts, CHANNEL_TABLE, plan.catalogue.traits.meals,
+        plan.pool.regulars, arrivals, slots.source, slots.code, slots.event_ms,
     )  # fmt: skip
-    firsts = _message_firsts(
+    firsts = message_firsts(
         arrivals.bits, slots.source, slots.code, chance(plan.scenario.faults.packed), per_message
     )
+    return messages_of(
+        partition, data[:end], line_starts, id_lengths, firsts, slots, epoch_ms, len('{"order_id":"')
+    )
+
+
+def messages_of(
+    partition: int, data: U8, line_starts: I64, id_lengths: I64, firsts: I64, slots: Slots, epoch_ms: int,
+    id_at: int, lane: int = 0,
+) -> Messages:  # fmt: skip
+    """Lines as messages that begin at ``firsts``; the key is the first line's id, ``id_at`` bytes into it."""
+    count = len(slots.code)
     starts = line_starts[firsts]
-    ends = np.append(starts[1:], end) - 1
+    ends = np.append(starts[1:], len(data)) - 1
     good = (slots.code & (COPY - 1)) <= CREATED
     stamps = np.where(good, slots.event_ms, slots.send_ms)
     return Messages(
         partition=partition,
-        data=data[:end],
+        data=data,
         starts=starts,
         lengths=ends - starts,
-        key_starts=starts + len('{"order_id":"'),
+        key_starts=starts + id_at,
         key_lengths=id_lengths[firsts],
         timestamps_ms=(np.maximum.reduceat(stamps, firsts) if count else stamps) + epoch_ms,
         due_ms=np.maximum.reduceat(slots.send_ms, firsts) if count else slots.send_ms,
         events=np.diff(np.append(firsts, count)).astype(np.int32),
+        lane=lane,
     )
 
 
 @compiled
-def _message_firsts(bits: U64, source: I32, code: U8, packed: int, per_message: int) -> I64:
+def message_firsts(bits: U64, source: I32, code: U8, packed: int, per_message: int) -> I64:
     """Which slots begin a message. A bad event often shares one with its neighbours."""
     firsts = np.empty(len(code), np.int64)
     count = held = 0
@@ -133,8 +158,8 @@ def _message_firsts(bits: U64, source: I32, code: U8, packed: int, per_message: 
 
 @compiled
 def _write_lines(
-    data: U8, line_starts: I64, id_lengths: I64, first_id: int, epoch_ms: int, texts: Texts,
-    row: I32, amount_fen: I64, member: I64, bits: U64, source: I32, code: U8, event_ms: I64,
+    data: U8, line_starts: I64, id_lengths: I64, first_id: int, epoch_ms: int, texts: Texts, channels: U8,
+    meals: U8, regulars: int, arrivals: Arrivals, source: I32, code: U8, event_ms: I64,
 ) -> int:  # fmt: skip
     """Write every slot as one line with its newline; returns the length of all."""
     at = 0
@@ -145,13 +170,18 @@ def _write_lines(
         number = first_id + order + (SECOND_ID if kind > CREATED else 0)
         id_lengths[index] = ID_DIGITS + 1
         if kind == MALFORMED + 1:
-            at = _copy(data, at, PIECES, PIECE_STARTS[_WORDS], PIECE_STARTS[_WORDS + 1])
+            at = put_copy(data, at, PIECES, PIECE_STARTS[_WORDS], PIECE_STARTS[_WORDS + 1])
             id_lengths[index] = 5
         else:
             start = at
-            at = _write_ids(data, at, kind, number, texts, row[order], member[order])
-            at = _write_rest(data, at, kind, amount_fen[order], bits[order], epoch_ms + event_ms[index],
-                             texts, row[order])  # fmt: skip
+            row, bits = arrivals.row[order], arrivals.bits[order]
+            at = _write_ids(data, at, kind, number, texts, row, arrivals.member[order])
+            at = _write_rest(data, at, kind, arrivals.amount_fen[order], bits, epoch_ms + event_ms[index])
+            channel = channel_of(channels, meals[row], bits)
+            at = _write_place(data, at, channel, arrivals.member[order], texts, row)
+            at = _write_people(data, at, bits, regulars, row, arrivals.time_ms[order])
+            data[at] = 125
+            at += 1
             if kind == MALFORMED:
                 at = start + (at - start) * 2 // 3
             elif kind == EMPTY_ID:
@@ -167,53 +197,76 @@ def _write_lines(
 @compiled
 def _write_ids(data: U8, at: int, kind: int, number: int, texts: Texts, row: int, member: int) -> int:
     if kind == EMPTY_ID:
-        at = _copy(data, at, PIECES, PIECE_STARTS[_ID], PIECE_STARTS[_ID + 1] - 1)
+        at = put_copy(data, at, PIECES, PIECE_STARTS[_ID], PIECE_STARTS[_ID + 1] - 1)
     else:
-        at = _copy(data, at, PIECES, PIECE_STARTS[_ID], PIECE_STARTS[_ID + 1])
+        at = put_copy(data, at, PIECES, PIECE_STARTS[_ID], PIECE_STARTS[_ID + 1])
         if kind == LONG_ID:
-            for _ in range(LONG_ID_BYTES):
-                data[at] = 48
-                at += 1
-        at = _digits(data, at, number, ID_DIGITS)
+            at = put_zeros(data, at, LONG_ID_BYTES)
+        at = put_digits(data, at, number, ID_DIGITS)
     if kind == NO_MERCHANT:
-        at = _copy(data, at, PIECES, PIECE_STARTS[_MEMBER_ONLY], PIECE_STARTS[_MEMBER_ONLY + 1])
+        at = put_copy(data, at, PIECES, PIECE_STARTS[_NO_MERCHANT], PIECE_STARTS[_NO_MERCHANT + 1])
     else:
-        at = _copy(data, at, texts.fragments, texts.fragment_starts[row], texts.fragment_starts[row + 1])
-    return _digits(data, at, 1_000_000 + member, 7)
+        at = put_copy(data, at, texts.fragments, texts.fragment_starts[row], texts.fragment_starts[row + 1])
+    at = put_copy(data, at, PIECES, PIECE_STARTS[_MEMBER], PIECE_STARTS[_MEMBER + 1])
+    return put_digits(data, at, FIRST_MEMBER + member, MEMBER_DIGITS)
 
 
 @compiled
-def _write_rest(
-    data: U8, at: int, kind: int, amount_fen: int, bits: np.uint64, time_ms: int, texts: Texts, row: int
-) -> int:
+def _write_rest(data: U8, at: int, kind: int, amount_fen: int, bits: np.uint64, time_ms: int) -> int:
     piece = _TEXT_AMOUNT if kind == TEXT_AMOUNT else _MEMBER_END
-    at = _copy(data, at, PIECES, PIECE_STARTS[piece], PIECE_STARTS[piece + 1])
+    at = put_copy(data, at, PIECES, PIECE_STARTS[piece], PIECE_STARTS[piece + 1])
     if kind == NEGATIVE_AMOUNT:
         data[at] = 45
         at += 1
-    at = _number(data, at, max(1, amount_fen) if kind == NEGATIVE_AMOUNT else amount_fen)
+    at = put_number(data, at, max(1, amount_fen) if kind == NEGATIVE_AMOUNT else amount_fen)
     if kind == TEXT_AMOUNT:
         data[at] = 34
         at += 1
     quantity = 0 if kind == NO_QUANTITY else quantity_of(bits)
     if quantity != 1:
-        at = _copy(data, at, PIECES, PIECE_STARTS[_QUANTITY], PIECE_STARTS[_QUANTITY + 1])
-        at = _number(data, at, quantity)
+        at = put_copy(data, at, PIECES, PIECE_STARTS[_QUANTITY], PIECE_STARTS[_QUANTITY + 1])
+        at = put_number(data, at, quantity)
     status = kind if kind <= CREATED else (UNKNOWN_STATUS if kind == WRONG_STATUS else 0)
-    at = _copy(data, at, PIECES, PIECE_STARTS[_STATUS], PIECE_STARTS[_STATUS + 1])
-    at = _copy(data, at, STATUSES, STATUS_STARTS[status], STATUS_STARTS[status + 1])
-    at = _copy(data, at, PIECES, PIECE_STARTS[_TIME], PIECE_STARTS[_TIME + 1])
-    at = _number(data, at, time_ms)
-    channel = np.int64(bits & np.uint64(7))
-    at = _copy(data, at, PIECES, PIECE_STARTS[_CHANNEL], PIECE_STARTS[_CHANNEL + 1])
-    at = _copy(data, at, CHANNEL_TEXTS, CHANNEL_STARTS[channel], CHANNEL_STARTS[channel + 1])
-    at = _copy(data, at, PIECES, PIECE_STARTS[_TIER], PIECE_STARTS[_TIER + 1])
-    data[at] = 49 + np.int64((bits >> np.uint64(3)) & np.uint64(3))
-    at += 1
-    if (bits >> np.uint64(5)) & np.uint64(7) == 0:
-        at = _copy(data, at, texts.categories, texts.category_starts[row], texts.category_starts[row + 1])
-    data[at] = 125
-    return at + 1
+    at = put_copy(data, at, PIECES, PIECE_STARTS[_STATUS], PIECE_STARTS[_STATUS + 1])
+    at = put_copy(data, at, STATUSES, STATUS_STARTS[status], STATUS_STARTS[status + 1])
+    at = put_copy(data, at, PIECES, PIECE_STARTS[_TIME], PIECE_STARTS[_TIME + 1])
+    return put_number(data, at, time_ms)
+
+
+@compiled
+def _write_place(data: U8, at: int, channel: int, person: int, texts: Texts, row: int) -> int:
+    """Channel, tier and category, from after the number before them."""
+    at = put_copy(data, at, PIECES, PIECE_STARTS[_CHANNEL], PIECE_STARTS[_CHANNEL + 1])
+    at = put_copy(data, at, CHANNEL_TEXTS, CHANNEL_STARTS[channel], CHANNEL_STARTS[channel + 1])
+    at = put_copy(data, at, PIECES, PIECE_STARTS[_TIER], PIECE_STARTS[_TIER + 1])
+    data[at] = 48 + tier_of(person)
+    return put_copy(
+        data, at + 1, texts.categories, texts.category_starts[row], texts.category_starts[row + 1]
+    )
+
+
+@compiled
+def _write_people(data: U8, at: int, bits: np.uint64, regulars: int, row: int, time_ms: int) -> int:
+    """Whether it is the buyer's first order, and of one order in eight the item and what is left of it."""
+    first = first_order_of(bits, regulars)
+    if first >= 0:
+        piece = _FIRST if first == 1 else _NOT_FIRST
+        at = put_copy(data, at, PIECES, PIECE_STARTS[piece], PIECE_STARTS[piece + 1])
+    if (bits >> np.uint64(28)) & np.uint64(7) == 0:
+        item = row * ITEMS + int(np.int64((bits >> np.uint64(32)) & np.uint64(3)))
+        at = put_copy(data, at, PIECES, PIECE_STARTS[_ITEM], PIECE_STARTS[_ITEM + 1])
+        at = put_number(data, at, item)
+        at = put_copy(data, at, PIECES, PIECE_STARTS[_STOCK], PIECE_STARTS[_STOCK + 1])
+        at = put_number(data, at, stock_left(item, time_ms))
+    return at
+
+
+@compiled
+def stock_left(item: int, time_ms: int) -> int:
+    """What is left of an item: some hundreds at midnight, none after 12 to 36 hours."""
+    bits = mix(np.uint64(item) + np.uint64(STOCK_STREAM))
+    gone_ms = 12 * 3_600_000 + below(bits, 24 * 3_600_000)
+    return max(0, (200 + below(mix(bits), 1_800)) * (gone_ms - time_ms) // gone_ms)
 
 
 @compiled
@@ -225,7 +278,16 @@ def quantity_of(bits: np.uint64) -> int:
 
 
 @compiled
-def _copy(data: U8, at: int, source: U8, first: int, last: int) -> int:
+def put_zeros(data: U8, at: int, count: int) -> int:
+    """``count`` times the digit 0."""
+    for place in range(at, at + count):
+        data[place] = 48
+    return at + count
+
+
+@compiled
+def put_copy(data: U8, at: int, source: U8, first: int, last: int) -> int:
+    """Bytes ``first`` to ``last`` (exclusive) of ``source``."""
     for index in range(first, last):
         data[at] = source[index]
         at += 1
@@ -233,7 +295,7 @@ def _copy(data: U8, at: int, source: U8, first: int, last: int) -> int:
 
 
 @compiled
-def _digits(data: U8, at: int, value: int, width: int) -> int:
+def put_digits(data: U8, at: int, value: int, width: int) -> int:
     """``value`` in decimal, with leading zeros."""
     for place in range(at + width - 1, at - 1, -1):
         data[place] = 48 + value % 10
@@ -242,10 +304,10 @@ def _digits(data: U8, at: int, value: int, width: int) -> int:
 
 
 @compiled
-def _number(data: U8, at: int, value: int) -> int:
+def put_number(data: U8, at: int, value: int) -> int:
     """``value`` (0 or more) in decimal."""
     width, rest = 1, value // 10
     while rest > 0:
         width += 1
         rest //= 10
-    return _digits(data, at, value, width)
+    return put_digits(data, at, value, width)

@@ -17,6 +17,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from loadgen.draws import I64, compiled
+from loadgen.latency import latency_bucket
 
 CONF_OK: Final = 0
 PRODUCER: Final = 0
@@ -24,9 +25,18 @@ EVENT_DELIVERY: Final = 0x1
 EVENT_ERROR: Final = 0x8
 EVENT_STATISTICS: Final = 0x40
 QUEUE_FULL: Final = -184
-_V_TOPIC, _V_PARTITION, _V_VALUE, _V_KEY, _V_OPAQUE, _V_FLAGS, _V_TIMESTAMP = 2, 3, 4, 5, 6, 7, 8
+_V_TOPIC, _V_PARTITION, _V_VALUE, _V_KEY, _V_OPAQUE, _V_FLAGS, _V_TIMESTAMP, _V_HEADERS = (
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+    8,
+    10,
+)
 _COPY_VALUE: Final = 2
-ARGUMENTS: Final = (_V_TOPIC, _V_PARTITION, _V_VALUE, _V_KEY, _V_TIMESTAMP, _V_OPAQUE, _V_FLAGS)
+ARGUMENTS: Final = (_V_TOPIC, _V_PARTITION, _V_VALUE, _V_KEY, _V_TIMESTAMP, _V_OPAQUE, _V_FLAGS, _V_HEADERS)
 _ARGUMENT_WORDS: Final = 9  # rd_kafka_vu_t: the kind, then a union of 64 bytes
 _MESSAGE_WORDS: Final = 9
 """rd_kafka_message_t on 64 bits: err, topic, partition, payload, length, key, its length, offset, opaque."""
@@ -63,6 +73,12 @@ _SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     "rd_kafka_error_code": (ctypes.c_int, [ctypes.c_void_p]),
     "rd_kafka_error_destroy": (None, [ctypes.c_void_p]),
     "rd_kafka_err2str": (ctypes.c_char_p, [ctypes.c_int]),
+    "rd_kafka_headers_new": (ctypes.c_void_p, [ctypes.c_size_t]),
+    "rd_kafka_header_add": (
+        ctypes.c_int,
+        [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_ssize_t, ctypes.c_char_p, ctypes.c_ssize_t],
+    ),
+    "rd_kafka_headers_destroy": (None, [ctypes.c_void_p]),
     "rd_kafka_outq_len": (ctypes.c_int, [ctypes.c_void_p]),
     "rd_kafka_purge": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_int]),
     "rd_kafka_flush": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_int]),
@@ -91,7 +107,7 @@ def argument_block() -> I64:
     """Space for the arguments of one ``rd_kafka_produceva``: their kinds are set, their values not."""
     block = np.zeros((len(ARGUMENTS), _ARGUMENT_WORDS), np.int64)
     block[:, 0] = ARGUMENTS
-    block[-1, 1] = _COPY_VALUE
+    block[-2, 1] = _COPY_VALUE
     return block
 
 
@@ -122,11 +138,13 @@ def _word_at(typing_context: Any, place: Any) -> Any:  # noqa: ANN401
 @compiled
 def hand_over(
     produceva: int, client: int, topic: int, partition: int, base: int, starts: I64, lengths: I64,
-    key_starts: I64, key_lengths: I64, timestamps_ms: I64, opaques: I64, first: int, last: int, block: I64,
+    key_starts: I64, key_lengths: I64, timestamps_ms: I64, opaques: I64, headers: I64, first: int, last: int,
+    block: I64,
 ) -> tuple[int, int]:  # fmt: skip
     """Queue messages ``first`` to ``last`` (exclusive): how many were taken, and the error that stopped it.
 
-    The error is the address of an ``rd_kafka_error_t``, 0 for none.
+    The error is the address of an ``rd_kafka_error_t``, 0 for none. ``headers``: the address of each
+    message's ``rd_kafka_headers_t`` (0: none), which becomes the library's; (0,): no message has any.
     """
     place = block.ctypes.data
     block[0, 1] = topic
@@ -138,7 +156,11 @@ def hand_over(
         block[3, 2] = key_lengths[index]
         block[4, 1] = timestamps_ms[index]
         block[5, 1] = opaques[index]
-        error = _call_produceva(produceva, client, place, len(block))
+        count = len(block) - 1
+        if len(headers) > 0 and headers[index] != 0:
+            block[count, 1] = headers[index]
+            count += 1
+        error = _call_produceva(produceva, client, place, count)
         if error != 0:
             return index - first, error
     return last - first, 0
@@ -166,22 +188,3 @@ def read_reports(
         waited = max(0, now_us - (opaque & ((1 << lane_shift) - 1)))
         histogram[latency_bucket(waited)] += 1
     return failed, last_code
-
-
-SUB_BITS: Final = 6
-BUCKETS: Final = (64 - SUB_BITS) << SUB_BITS
-
-
-@compiled
-def latency_bucket(value: int) -> int:
-    """Bucket of a value of 0 or more: exact below 128, then 64 buckets a power of two (within 1.6 %)."""
-    shift = 0
-    while (value >> shift) >= (2 << SUB_BITS):
-        shift += 1
-    return (shift << SUB_BITS) + (value >> shift)
-
-
-def bucket_upper(bucket: int) -> int:
-    """The greatest value that falls into a bucket."""
-    shift = max(0, (bucket >> SUB_BITS) - 1)
-    return ((bucket - (shift << SUB_BITS) + 1) << shift) - 1

@@ -74,8 +74,25 @@ class OrderMapping(Struct, frozen=True, forbid_unknown_fields=True):
     category: Text | None = None
 
 
+class ClickMapping(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a row becomes a click. ``action`` translates to ``view``, ``cart``, ``favorite`` or ``join``."""
+
+    event_id: Text
+    merchant_id: Text
+    visitor_id: Text
+    action: Text
+    time: Time
+    only: Only | None = None
+    source: Text | None = None
+    channel: Text | None = None
+    category: Text | None = None
+
+
 class Mapping(Struct, frozen=True, forbid_unknown_fields=True):
-    """A recorded format. ``columns`` names them where the file has no header."""
+    """A recorded format. ``columns`` names them where the file has no header.
+
+    A row becomes an order, a click, both or nothing, as the two ``only`` say.
+    """
 
     name: str
     title: str
@@ -84,30 +101,22 @@ class Mapping(Struct, frozen=True, forbid_unknown_fields=True):
     header: bool = True
     delimiter: str = ","
     columns: list[str] = []
-
-    def needed(self) -> list[str]:
-        """Every column that must have a value in a row, once."""
-        return self._columns(optional=False)
+    click: ClickMapping | None = None
 
     def read(self) -> list[str]:
         """Every column that the file must have, once."""
-        return self._columns(optional=True)
+        clicks = columns_of(self.click, optional=True) if self.click else []
+        return list(dict.fromkeys([*columns_of(self.order, optional=True), *clicks]))
 
-    def _columns(self, optional: bool) -> list[str]:
-        order = self.order
-        texts = (
-            order.order_id,
-            order.merchant_id,
-            order.member_id,
-            order.status,
-            order.channel,
-            order.category,
-        )
-        chosen = [text for text in texts if text is not None and (optional or not text.optional)]
-        others = (order.amount_fen, order.time, order.quantity, order.only)
-        named = [part.column for part in (*chosen, *others) if part is not None]
-        named += [text.and_column for text in chosen]
-        return list(dict.fromkeys(column for column in named if column is not None))
+
+def columns_of(side: OrderMapping | ClickMapping, optional: bool = False) -> list[str]:
+    """Every column of an order or a click that must have a value in a row, once; ``optional`` ones too."""
+    parts = [getattr(side, name) for name in side.__struct_fields__]
+    texts = [part for part in parts if isinstance(part, Text) and (optional or not part.optional)]
+    named = [text.column for text in texts]
+    named += [part.column for part in parts if isinstance(part, (Amount, Time, Only))]
+    named += [text.and_column for text in texts]
+    return list(dict.fromkeys(column for column in named if column is not None))
 
 
 def shipped_formats() -> list[str]:
@@ -141,15 +150,19 @@ def load_mapping(name_or_path: str) -> Mapping:
 
 
 def _check(mapping: Mapping, path: Path) -> None:
-    order = mapping.order
-    texts = {"order_id": order.order_id, "merchant_id": order.merchant_id, "member_id": order.member_id}
-    for key, text in {**texts, "status": order.status}.items():
-        if sum(part is not None for part in (text.column, text.constant, text.row)) != 1:
-            raise LoadgenError(f"{path}: order.{key} must have exactly one of column, constant and row")
-    for key, amount in {"amount_fen": order.amount_fen, "quantity": order.quantity}.items():
-        if (amount.column is None) == (amount.constant is None):
-            raise LoadgenError(f"{path}: order.{key} must have exactly one of column and constant")
-    if (order.time.unit == "text") != bool(order.time.format):
-        raise LoadgenError(f'{path}: order.time needs a format with unit = "text", and only then')
+    for name, side in (("order", mapping.order), ("click", mapping.click)):
+        for key in side.__struct_fields__ if side is not None else ():
+            _check_part(getattr(side, key), f"{path}: {name}.{key}")
     if mapping.kind == "csv" and not mapping.header and not mapping.columns:
         raise LoadgenError(f"{path}: columns must name the file's columns where header = false")
+
+
+def _check_part(part: object, where: str) -> None:
+    if isinstance(part, Text):
+        if sum(given is not None for given in (part.column, part.constant, part.row)) != 1:
+            raise LoadgenError(f"{where} must have exactly one of column, constant and row")
+    elif isinstance(part, Amount):
+        if (part.column is None) == (part.constant is None):
+            raise LoadgenError(f"{where} must have exactly one of column and constant")
+    elif isinstance(part, Time) and (part.unit == "text") != bool(part.format):
+        raise LoadgenError(f'{where} needs a format with unit = "text", and only then')

@@ -8,6 +8,7 @@ import numpy as np
 
 from loadgen.draws import I64
 from loadgen.json_bytes import Messages
+from loadgen.stream import Block
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,15 @@ class Pace:
     def unpaced(self) -> bool:
         """Whether messages are sent as fast as they are taken."""
         return self.speed is None and self.rate is None
+
+    def asked(self, block: Block, before_ms: int, share: float = 1.0) -> float | None:
+        """Events a second that a block which begins at ``before_ms`` asks for; None if unpaced."""
+        if self.rate is not None:
+            return self.rate * share
+        if self.speed is None:
+            return None
+        events = sum(int(m.events.sum()) for m in block.messages)
+        return events * 1000 * self.speed / max(1, block.end_ms - before_ms)
 
     def due_us(self, messages: list[Messages], events_before: int, share: float = 1.0) -> list[I64]:
         """When each message of a block is due, in microseconds since the start of sending.

@@ -6,21 +6,27 @@ processes makes the same bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from loadgen.catalogue import Catalogue, make_catalogue
 from loadgen.curves import SECONDS_AN_HOUR, WEIGHT_SCALE, apportion, base_curve, spike_curve
 from loadgen.draws import I32, I64, U32
 from loadgen.errors import LoadgenError
+from loadgen.people import Pool, circle_of, pool_of
 from loadgen.popularity import alias_table
-from loadgen.scenario import Featured, Scenario
+from loadgen.scenario import HOURS_A_DAY, Featured, Scenario
 
 PEAK_HOUR_ORDERS: Final = 600
 """A featured merchant's best hour has at least this many orders: enough that no shifted hour beats it."""
 TARGET_CELL_ORDERS: Final = 30_000
+MOST_KNOWN: Final = 1000
+"""A featured merchant with more regulars leaves it to its orders to say who was there before."""
+CLICKS_AN_ORDER: Final = 2
+"""So many clicks weigh as much as an order where the length of a block is chosen."""
 BLOCK_SECONDS: Final = (3600, 1800, 1200, 600, 300, 120, 60, 30, 20, 10)
 """Lengths that a block may have: each divides an hour, so that an hour's sum is made of whole blocks."""
 
@@ -30,7 +36,7 @@ class Component:
     """One kind of arrivals: when they come, and on whom they fall.
 
     ``targets_fen`` holds the exact gmv of each cell where that is planned, else nothing. ``members`` is
-    the pool from which buyers come.
+    the few from whom buyers come, 0 for everybody.
     """
 
     curve: I64  # seconds
@@ -43,6 +49,15 @@ class Component:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedJoins:
+    """People who join one featured merchant: how many in each cell, and how many of its partition before."""
+
+    row: int
+    counts: I64  # blocks x partitions
+    before: I64  # blocks x partitions
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A scenario made countable."""
 
@@ -51,6 +66,12 @@ class Plan:
     block_seconds: int
     catalogue: Catalogue
     components: tuple[Component, ...]
+    joins: tuple[PlannedJoins, ...]
+    pool: Pool
+    click_partitions: int
+    """0: no clicks are sent."""
+    by_merchant: bool = False
+    """Whether everything of a merchant is on one partition."""
 
     @property
     def blocks(self) -> int:
@@ -67,12 +88,10 @@ class Plan:
         return sum(int(component.counts[block, partition]) for component in self.components)
 
 
-MEMBER_POOL: Final = 9_000_000
+def make_plan(scenario: Scenario, partitions: int, click_partitions: int | None = None) -> Plan:
+    """The plan of a scenario on ``partitions`` partitions of orders.
 
-
-def make_plan(scenario: Scenario, partitions: int) -> Plan:
-    """The plan of a scenario on ``partitions`` partitions.
-
+    ``click_partitions``: of clicks, as many if None; 0: none are sent, as by a scenario without clicks.
     Raises ``LoadgenError`` if the featured merchants alone need more orders than the scenario has.
     """
     featured_counts = [_featured_orders(scenario, merchant) for merchant in scenario.featured]
@@ -84,13 +103,36 @@ def make_plan(scenario: Scenario, partitions: int) -> Plan:
         )
     seconds = scenario.hours * SECONDS_AN_HOUR
     curves = [base_curve(scenario), *(spike_curve(spike, seconds) for spike in scenario.spikes)]
-    block_seconds = _block_seconds(np.sum(curves, axis=0), ordinary, partitions)
-    catalogue = make_catalogue(scenario, ordinary)
+    click_partitions = partitions if click_partitions is None else click_partitions
+    clicks = scenario.clicks if click_partitions else None
+    events = ordinary * (1 + clicks.views_per_order / CLICKS_AN_ORDER) if clicks else ordinary
+    block_seconds = _block_seconds(np.sum(curves, axis=0), int(events), partitions)
+    pool = pool_of(scenario, partitions)
+    catalogue = _knowing(make_catalogue(scenario, ordinary), pool, len(scenario.featured))
     layout = _Layout(block_seconds, partitions)
     components = _ordinary_components(scenario, catalogue, curves, ordinary, layout)
     for row, counts in enumerate(featured_counts):
         components.append(_featured_component(scenario, row, counts, layout))
-    return Plan(scenario, partitions, block_seconds, catalogue, tuple(components))
+    joins = tuple(
+        _planned_joins(scenario, row, merchant.new_members, layout)
+        for row, merchant in enumerate(scenario.featured)
+        if clicks and merchant.new_members is not None
+    )
+    return Plan(
+        scenario, partitions, block_seconds, catalogue, tuple(components), joins,
+        pool, click_partitions if clicks else 0,
+    )  # fmt: skip
+
+
+def _knowing(catalogue: Catalogue, pool: Pool, featured: int) -> Catalogue:
+    """The same, featured merchants' baselines with their regulars as known members where they are few."""
+    baselines = list(catalogue.baselines)
+    for row in range(featured):
+        circle = int(catalogue.traits.circle[row])
+        if circle <= MOST_KNOWN:
+            known = circle_of(row, circle, pool)
+            baselines[row] = msgspec.structs.replace(baselines[row], known_members=known)
+    return replace(catalogue, baselines=baselines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +195,7 @@ def _ordinary_components(
 
 
 def _component(
-    catalogue: Catalogue, rows: I32, curve: I64, orders: int, layout: _Layout, members: int = MEMBER_POOL
+    catalogue: Catalogue, rows: I32, curve: I64, orders: int, layout: _Layout, members: int = 0
 ) -> Component:
     thresholds, aliases = alias_table(catalogue.weights[rows])
     return Component(curve, rows, thresholds, aliases, layout.spread(orders, curve), None, members)
@@ -171,6 +213,14 @@ def _featured_component(scenario: Scenario, row: int, hourly: I64, layout: _Layo
     only = np.array([row], np.int32)
     thresholds, aliases = alias_table(np.ones(1, np.int64))
     curve = np.full(scenario.hours * SECONDS_AN_HOUR, WEIGHT_SCALE, np.int64)
-    return Component(
-        curve, only, thresholds, aliases, np.concatenate(counts), np.concatenate(targets), MEMBER_POOL
-    )
+    return Component(curve, only, thresholds, aliases, np.concatenate(counts), np.concatenate(targets), 0)
+
+
+def _planned_joins(scenario: Scenario, row: int, people: int, layout: _Layout) -> PlannedJoins:
+    """``people`` joining over the hours of a whole day as the merchant sells in them."""
+    merchant = scenario.featured[row]
+    sold = np.array([merchant.gmv_fen(hour) for hour in range(HOURS_A_DAY)], np.int64)
+    flat = np.full(SECONDS_AN_HOUR, WEIGHT_SCALE, np.int64)
+    hourly = apportion(people, sold)[: scenario.hours]
+    counts = np.concatenate([layout.spread(int(joins), flat) for joins in hourly])
+    return PlannedJoins(row, counts, np.cumsum(counts, axis=0) - counts)

@@ -11,12 +11,18 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 from msgspec import Meta, Struct
 
+from loadgen.channels import CHANNELS
 from loadgen.errors import LoadgenError
 from schemas.events import Id
 from schemas.windows import DEFAULT_TIMEZONE, HOUR_MS
 
 SHIPPED: Final = Path(__file__).parent / "scenarios"
 HOURS_A_DAY: Final = 24
+MOST_PEOPLE: Final = 9_000_000
+"""A person's number has seven digits."""
+
+MOST_VIEWS: Final = 4
+BUYERS_LEAN: Final = 4
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Clock = Annotated[str, Meta(pattern=r"^[0-9]{2}:[0-9]{2}(:[0-9]{2})?$")]
@@ -24,11 +30,17 @@ Hourly = Annotated[list[Annotated[float, Meta(ge=0)]], Meta(min_length=HOURS_A_D
 
 
 class Popularity(Struct, frozen=True, forbid_unknown_fields=True):
-    """How a scenario's ordinary merchants share its orders: the one of rank r gets r ** -exponent."""
+    """How a scenario's ordinary merchants share its orders: the one of rank r gets r ** -exponent.
+
+    ``people`` is how many there are to buy and look. ``regulars`` is the share of orders from a
+    merchant's own circle: those buy again, and say so by ``first_order`` false.
+    """
 
     merchants: Annotated[int, Meta(ge=1, le=1_048_576)] = 1000
     zipf_exponent: Annotated[float, Meta(ge=0, le=3)] = 1.0
     without_baseline: Share = 0.0
+    people: Annotated[int, Meta(ge=10_000, le=MOST_PEOPLE)] = MOST_PEOPLE
+    regulars: Share = 0.3
 
 
 class Spike(Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,6 +67,8 @@ class Featured(Struct, frozen=True, forbid_unknown_fields=True):
     Exactly one of ``times_the_day`` (each hour's gmv in multiples of the baseline's day) and
     ``times_the_hour`` (in multiples of what the baseline sells in that hour) is given. ``hourly_share``
     is in thousandths. ``peak_hour`` gets enough orders, evenly spread, that no other sixty minutes beat it.
+    ``new_members``: with clicks, exactly so many different people join in 24 hours, as its sales come.
+    ``private``: with clicks, the share of its views that is its own traffic.
     """
 
     merchant_id: Id
@@ -67,6 +81,8 @@ class Featured(Struct, frozen=True, forbid_unknown_fields=True):
     times_the_day: Hourly | None = None
     times_the_hour: Hourly | None = None
     peak_hour: Annotated[int, Meta(ge=0, lt=HOURS_A_DAY)] | None = None
+    new_members: Annotated[int, Meta(ge=0, le=10_000)] | None = None
+    private: Share | None = None
 
     def gmv_fen(self, hour: int) -> int:
         """What this merchant sells in one hour of the scenario."""
@@ -89,6 +105,62 @@ class Faults(Struct, frozen=True, forbid_unknown_fields=True):
     invalid: Share = 0.0005
     disordered: Share = 0.2
     packed: Share = 0.001
+
+
+class ClickFaults(Struct, frozen=True, forbid_unknown_fields=True):
+    """What goes wrong with clicks, as shares of them, together below one half.
+
+    ``repeated_join`` is a share of the joins: the same visitor joins the merchant again, by another event.
+    """
+
+    duplicate: Share = 0.01
+    late: Share = 0.0003
+    future: Share = 0.0001
+    malformed: Share = 0.0002
+    invalid: Share = 0.0003
+    disordered: Share = 0.2
+    packed: Share = 0.001
+    repeated_join: Share = 0.05
+
+
+class Clicks(Struct, frozen=True, forbid_unknown_fields=True):
+    """Visits, and what they lead to. A visit has one to four views, ``views_per_visit`` on average.
+
+    ``views_per_order``: views for each paid order. ``browsed``: share of the orders that a visit of
+    their buyer led to; the other views are of visitors who do not buy then. ``cart_rate``,
+    ``favorite_rate`` and ``join_rate``: carts, favourites and joins a view; a visit that ends in an order
+    has ``BUYERS_LEAN`` times the chance of each. ``private``: share of views that is the merchant's own
+    traffic, which differs from merchant to merchant; ``unsourced`` views do not say.
+    """
+
+    views_per_order: Annotated[float, Meta(gt=0, le=100)] = 10.0
+    views_per_visit: Annotated[float, Meta(ge=1, le=MOST_VIEWS)] = 1.8
+    browsed: Share = 0.8
+    cart_rate: Share = 0.06
+    favorite_rate: Share = 0.03
+    join_rate: Share = 0.005
+    private: Share = 0.35
+    unsourced: Share = 0.02
+    faults: ClickFaults = ClickFaults()
+
+    def chances(self, rate: float) -> tuple[float, float]:
+        """Of an event with a ``rate`` a view: its chance in a buyer's visit, and in any other visit.
+
+        Above 1 where the rate cannot be met.
+        """
+        buying, looking = self.browsed, self.looks_per_order
+        wanted = rate * self.views_per_order
+        if buying + looking == 0:
+            return 0.0, 0.0
+        each = wanted / (BUYERS_LEAN * buying + looking)
+        if BUYERS_LEAN * each <= 1:
+            return BUYERS_LEAN * each, each
+        return 1.0, (wanted - buying) / looking if looking > 0 else wanted / buying + 1
+
+    @property
+    def looks_per_order(self) -> float:
+        """Visits without an order for each paid order; negative where the buyers alone view too much."""
+        return self.views_per_order / self.views_per_visit - self.browsed
 
 
 class Outage(Struct, frozen=True, forbid_unknown_fields=True):
@@ -124,10 +196,15 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     featured: list[Featured] = []
     outages: list[Outage] = []
     bots: Bots | None = None
+    clicks: Clicks | None = None
+    begins_ms: Annotated[int, Meta(ge=0)] | None = None
+    """When it begins, in milliseconds since the epoch, instead of at the day's local midnight."""
 
     @property
     def start_ms(self) -> int:
-        """Local midnight of the day, in milliseconds since the epoch."""
+        """Local midnight of the day, or ``begins_ms``, in milliseconds since the epoch."""
+        if self.begins_ms is not None:
+            return self.begins_ms
         day = datetime.fromisoformat(self.day).replace(tzinfo=ZoneInfo(self.timezone))
         return int(day.timestamp()) * 1000
 
@@ -203,7 +280,28 @@ def problem(scenario: Scenario) -> str | None:
     wrong = faults.duplicate + faults.late + faults.future + faults.malformed + faults.invalid
     if wrong + faults.created + faults.refunded + faults.cancelled >= 0.5:
         return "the shares in faults sum to one half or more; they must stay below"
-    return _clock_problem(scenario) or _merchant_problem(scenario)
+    return _clock_problem(scenario) or _merchant_problem(scenario) or _click_problem(scenario)
+
+
+def _click_problem(scenario: Scenario) -> str | None:
+    clicks = scenario.clicks
+    for index, outage in enumerate(scenario.outages):
+        if outage.channel not in CHANNELS:
+            return f"outages[{index}].channel is {outage.channel!r}; it must be one of {', '.join(CHANNELS)}"
+    if clicks is None:
+        return None
+    if clicks.looks_per_order < 0:
+        return (
+            f"clicks.views_per_order is {clicks.views_per_order:g}, but the buyers alone view "
+            f"{clicks.browsed * clicks.views_per_visit:g} an order; raise it or lower clicks.browsed"
+        )
+    for name in ("cart_rate", "favorite_rate", "join_rate"):
+        if clicks.chances(getattr(clicks, name))[1] > 1:
+            return f"clicks.{name} is {getattr(clicks, name):g}; a visit has one at most, so it must be lower"
+    faults = clicks.faults
+    if faults.duplicate + faults.late + faults.future + faults.malformed + faults.invalid >= 0.5:
+        return "the shares in clicks.faults sum to one half or more; they must stay below"
+    return None
 
 
 def _clock_problem(scenario: Scenario) -> str | None:

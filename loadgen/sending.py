@@ -14,12 +14,14 @@ import numpy as np
 
 from loadgen.client import Client
 from loadgen.draws import I64
+from loadgen.facts import KINDS
 from loadgen.json_bytes import Messages
 from loadgen.pacing import Pace
-from loadgen.stream import KINDS, Block
+from loadgen.stream import Block
 
-ON_TIME_US: Final = 100_000
-"""A message handed over this much after it was due at most counts as on time."""
+HANDED_OVER_LATE_US: Final = 100_000
+"""A message that is handed to the client later than this after it was due is counted: loadgen itself,
+or a full queue, was too slow."""
 LONGEST_WAIT_MS: Final = 20
 AT_ONCE: Final = 20_000
 SLICES: Final = 60
@@ -35,16 +37,15 @@ class Account:
     events: int = 0
     messages: int = 0
     bytes: int = 0
-    overdue: int = 0
-    """Messages handed over more than ``ON_TIME_US`` after they were due."""
+    handed_over_late: int = 0
+    """Messages handed over more than ``HANDED_OVER_LATE_US`` after they were due."""
     worst_delay_us: int = 0
+    scenario_ms: int = 0
+    """End of the last block that was handed over whole, since the scenario's start."""
+    rate_asked: float | None = None
+    """Events a second that are due now; None where it is as fast as it goes."""
     kinds: I64 = field(default_factory=lambda: np.zeros(len(KINDS), np.int64))
     seconds: float = 0.0
-
-    @property
-    def on_time_share(self) -> float:
-        """Messages handed over on time, of all so far; 1 before the first."""
-        return 1.0 - self.overdue / self.messages if self.messages else 1.0
 
 
 def ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
@@ -67,12 +68,14 @@ def send_all(
     stream: Iterable[Block],
     pace: Pace,
     account: Account,
-    tick: Callable[[Block | None], None] = lambda _: None,
+    tick: Callable[[], None] = lambda: None,
     share: float = 1.0,
+    begin: Callable[[], int] | None = None,
 ) -> None:
-    """Send a stream to topic number ``lane`` and wait for every answer.
+    """Send a stream to topics from number ``lane`` on and wait for every answer.
 
-    ``tick`` is called after each block, and at least every few milliseconds with None while one is sent.
+    ``begin`` is asked when the first block is ready: when sending starts, on the client's clock; now if
+    it is not given. ``share`` is this process's part of the rate. ``tick`` is called every few milliseconds.
     Raises ``DeliveryError`` when the broker answers nothing for ``PATIENCE_S`` at the end.
     """
     start_us: int | None = None
@@ -80,16 +83,16 @@ def send_all(
     try:
         for block in ahead(stream):
             if start_us is None:
-                start_us = client.now_us()
+                start_us = begin() if begin else client.now_us()
+            account.rate_asked = pace.asked(block, account.scenario_ms, share)
             due = pace.due_us(block.messages, account.events, share)
             _send_block(client, lane, block, [d + start_us for d in due], pace, account, tick)
-            for facts in block.facts:
-                account.kinds += facts.kinds
+            account.kinds += block.kinds
+            account.scenario_ms = block.end_ms
             account.seconds = (client.now_us() - start_us) / 1e6
-            tick(block)
-        client.flush(PATIENCE_S)
+        client.flush(PATIENCE_S, tick)
     finally:
-        account.seconds = (client.now_us() - (start_us or 0)) / 1e6
+        account.seconds = 0.0 if start_us is None else (client.now_us() - start_us) / 1e6
 
 
 def _send_block(
@@ -99,7 +102,7 @@ def _send_block(
     due_us: list[I64],
     pace: Pace,
     account: Account,
-    tick: Callable[[Block | None], None],
+    tick: Callable[[], None],
 ) -> None:
     sent = [0] * len(block.messages)
     limits = _slices(block) if pace.unpaced else iter(())
@@ -115,7 +118,7 @@ def _send_block(
                 due_us[index][sent[index] : end] = now_us
             wanted = min(end, sent[index] + AT_ONCE)
             if wanted > sent[index]:
-                taken = client.send(lane, messages, due_us[index], sent[index], wanted)
+                taken = client.send(lane + messages.lane, messages, due_us[index], sent[index], wanted)
                 _book(account, messages, due_us[index], sent[index], sent[index] + taken, now_us)
                 sent[index] += taken
                 moved = moved or taken > 0
@@ -124,7 +127,7 @@ def _send_block(
             limit_ms = next(limits, block.end_ms)
         wait_ms = 0 if moved or (limit_ms is not None and not full) else _wait_ms(client, due_us, sent, full)
         client.poll(wait_ms)
-        tick(None)
+        tick()
 
 
 def _slices(block: Block) -> Iterator[int]:
@@ -147,5 +150,5 @@ def _book(account: Account, messages: Messages, due_us: I64, first: int, last: i
     account.messages += last - first
     account.events += int(messages.events[first:last].sum())
     account.bytes += int(messages.lengths[first:last].sum())
-    account.overdue += int(np.searchsorted(due_us[first:last], now_us - ON_TIME_US))
+    account.handed_over_late += int(np.searchsorted(due_us[first:last], now_us - HANDED_OVER_LATE_US))
     account.worst_delay_us = max(account.worst_delay_us, now_us - int(due_us[first]))

@@ -4,65 +4,133 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
 from loadgen import cells
 from loadgen.cells import COPY, CREATED, FUTURE, LATE, MALFORMED, Arrivals, Odds, Slots
-from loadgen.draws import I32, I64, U8, U64, compiled
+from loadgen.channels import tier_of
+from loadgen.click_bytes import write_clicks
+from loadgen.draws import I8, I64, U8, U64, compiled
+from loadgen.facts import KINDS, ClickFacts, Facts, Where
 from loadgen.json_bytes import Messages, quantity_of, write_messages
+from loadgen.people import first_order_of
 from loadgen.plan import Plan
-
-KINDS: Final = ("good", "duplicate", "late", "future", "malformed", "invalid")
-"""What an event can be, in the order of ``Facts.kinds``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """The events of a block that count, each once. ``n`` of them; ``row`` numbers merchants."""
-
-    row: I32
-    event_ms: I64  # since the epoch
-    code: U8  # PAID, REFUNDED, CANCELLED or CREATED
-    amount_fen: I64
-    quantity: I64
-    kinds: I64  # (6,) events of each of KINDS, also those that do not count
+from loadgen.visits import ClickArrivals, chosen, joined, make_clicks
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A stretch of time: one ``Messages`` a partition, and the facts."""
+    """A stretch of time: one ``Messages`` a partition of each topic, and the facts."""
 
     messages: list[Messages]
     facts: list[Facts]
     end_ms: int
     """Since the scenario's start, exclusive: everything in it is due before."""
+    click_facts: tuple[ClickFacts, ...] = ()
+
+    @property
+    def kinds(self) -> I64:
+        """Events of each of ``KINDS``, of all topics: (6,)."""
+        told = [facts.kinds for facts in self.facts] + [facts.kinds for facts in self.click_facts]
+        total: I64 = np.sum([np.zeros(len(KINDS), np.int64), *told], axis=0)
+        return total
 
 
 def blocks(plan: Plan, per_message: int = 1, only: frozenset[int] | None = None) -> Iterator[Block]:
-    """Every block of a plan in the order of time; of the partitions in ``only``, or all."""
+    """Every block of a plan in the order of time; of the partitions in ``only`` of each topic, or all."""
     odds = Odds.of(plan)
-    chosen = [p for p in range(plan.partitions) if only is None or p in only]
+    click_odds = Odds.of_clicks(plan.scenario.clicks.faults) if plan.scenario.clicks else odds
+    chosen_ones = [p for p in range(plan.partitions) if only is None or p in only]
     for index in range(plan.blocks):
-        messages, facts = [], []
-        for partition in chosen:
-            arrivals = cells.make_arrivals(plan, index, partition)
-            slots = cells.make_slots(plan, odds, index, arrivals)
+        messages, facts, click_facts = [], [], []
+        cell = _Cells(plan, index)
+        for partition in chosen_ones:
+            arrivals = cell.orders(partition)
+            slots = cells.make_slots(plan, odds, index, arrivals.time_ms, arrivals.bits)
             messages.append(write_messages(plan, index, partition, arrivals, slots, per_message))
             facts.append(_facts(plan, arrivals, slots))
-        yield Block(messages, facts, (index + 1) * plan.block_seconds * 1000)
+        for partition in range(plan.click_partitions):
+            if only is None or partition in only:
+                clicks = cell.clicks(partition)
+                slots = cells.make_slots(plan, click_odds, index, clicks.time_ms, clicks.bits)
+                messages.append(write_clicks(plan, index, partition, clicks, slots, per_message))
+                click_facts.append(_click_facts(plan, clicks, slots))
+        yield Block(messages, facts, (index + 1) * plan.block_seconds * 1000, tuple(click_facts))
+
+
+class _Cells:
+    """The cells of a block, each made when it is first wanted."""
+
+    def __init__(self, plan: Plan, block: int) -> None:
+        self._plan = plan
+        self._block = block
+        self._orders: dict[int, Arrivals] = {}
+        self._clicks: dict[int, ClickArrivals] = {}
+
+    def orders(self, partition: int) -> Arrivals:
+        """A cell of the orders' topic."""
+        if partition not in self._orders:
+            self._orders[partition] = cells.make_arrivals(self._plan, self._block, partition)
+        return self._orders[partition]
+
+    def clicks(self, partition: int) -> ClickArrivals:
+        """A cell of the clicks' topic: the visits of the order partitions with the same rest.
+
+        Where there are more partitions of clicks, those with the same rest share a cell's people.
+        """
+        plan = self._plan
+        if plan.click_partitions <= plan.partitions:
+            sources = range(partition, plan.partitions, plan.click_partitions)
+            return joined([self._visits(source) for source in sources])
+        source = partition % plan.partitions
+        sharers = len(range(source, plan.click_partitions, plan.partitions))
+        visits = self._visits(source)
+        mine = visits.person // plan.partitions % sharers == partition // plan.partitions
+        return chosen(visits, mine)
+
+    def _visits(self, partition: int) -> ClickArrivals:
+        if partition not in self._clicks:
+            orders = self.orders(partition)
+            self._clicks[partition] = make_clicks(self._plan, self._block, partition, orders)
+        return self._clicks[partition]
 
 
 def _facts(plan: Plan, arrivals: Arrivals, slots: Slots) -> Facts:
     counted = slots.code <= CREATED
     source = slots.source[counted]
+    row, person = arrivals.row[source], arrivals.member[source]
     return Facts(
-        row=arrivals.row[source],
+        row=row,
         event_ms=slots.event_ms[counted] + plan.scenario.start_ms,
         code=slots.code[counted],
         amount_fen=arrivals.amount_fen[source],
         quantity=_quantities(arrivals.bits[source]),
+        first_order=_first_orders(arrivals.bits[source], plan.pool.regulars),
+        where=Where(
+            person=person,
+            channel=cells.channels(plan, arrivals)[source].astype(np.int32),
+            category=plan.catalogue.traits.category[row].astype(np.int32),
+            tier=_tiers(person),
+        ),
+        kinds=_kinds(slots.code),
+    )
+
+
+def _click_facts(plan: Plan, clicks: ClickArrivals, slots: Slots) -> ClickFacts:
+    source = slots.source[slots.code == 0]
+    row, person = clicks.row[source], clicks.person[source]
+    return ClickFacts(
+        row=row,
+        event_ms=slots.event_ms[slots.code == 0] + plan.scenario.start_ms,
+        action=clicks.action[source],
+        source=clicks.source[source],
+        where=Where(
+            person=person,
+            channel=clicks.channel[source].astype(np.int32),
+            category=plan.catalogue.traits.category[row].astype(np.int32),
+            tier=_tiers(person),
+        ),
         kinds=_kinds(slots.code),
     )
 
@@ -89,3 +157,19 @@ def _quantities(bits: U64) -> I64:
     for index in range(len(bits)):
         quantities[index] = quantity_of(bits[index])
     return quantities
+
+
+@compiled
+def _first_orders(bits: U64, regulars: int) -> I8:
+    said = np.empty(len(bits), np.int8)
+    for index in range(len(bits)):
+        said[index] = first_order_of(bits[index], regulars)
+    return said
+
+
+@compiled
+def _tiers(person: I64) -> U8:
+    tiers = np.empty(len(person), np.uint8)
+    for index in range(len(person)):
+        tiers[index] = tier_of(person[index])
+    return tiers

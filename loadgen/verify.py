@@ -3,43 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import redis
 from msgspec import UNSET
 from rich.table import Table
 
+from loadgen.difference import Difference, same
 from loadgen.errors import DeliveryError
-from loadgen.oracle import Answers, Expected
+from loadgen.oracle import Answers, Expected, fields_of
+from loadgen.oracle_joins import HOURS_TO_100
+from loadgen.verify_boards import USUAL, Boards, board_differences
+from loadgen.verify_people import STANDARD_ERROR, STANDARD_ERRORS, people_differences, slack_of
 from schemas import redis_layout
-from schemas.windows import SLIDING
+from schemas.windows import CLICK_MEASURES, DAY, SALE, SLIDING
 
-TOLERANCE: Final = 1e-6
-"""Multiples are written rounded to six decimals: absolute and relative."""
 AT_ONCE: Final = 2_000
+MULTIPLES_OF: Final = {
+    "gmv": ("sales_multiple", "orders_multiple", "same_period_multiple"),
+    "new_members": ("new_member_multiple",),
+}
+SINGLES: Final = (HOURS_TO_100, f"{HOURS_TO_100}:{SALE}")
 SLIDING_NAMES: Final = frozenset(window.name for window in SLIDING)
 TOTAL: Final = "total"
+EVERYTHING: Final = "total:all"
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One field that is not as it must be. ``found`` None: absent; ``expected`` None: it must be."""
-
-    merchant: str
-    field: str
-    expected: str | None
-    found: str | None
-
-
-def differences(url: str, prefix: str, answers: Answers) -> list[Difference]:
+def differences(url: str, prefix: str, answers: Answers, boards: Boards = USUAL) -> list[Difference]:
     """Everything in Redis that is not as the oracle says; empty if all is right.
 
+    Numbers of people, and rates made of them, may be estimates where they are large: see ``verify_people``.
     Raises ``DeliveryError`` naming the address if Redis does not answer.
     """
     client = redis.Redis.from_url(url, decode_responses=True, socket_timeout=10)
     try:
-        return [*_merchants(client, prefix, answers), *_totals(client, prefix, answers)]
+        return [
+            *_merchants(client, prefix, answers),
+            *_totals(client, prefix, answers),
+            *_rollups(client, prefix, answers),
+            *board_differences(client, prefix, answers, boards),
+        ]
     except (redis.RedisError, OSError) as error:
         raise DeliveryError(f"no Redis answers at {url}: {error}") from error
 
@@ -62,15 +65,11 @@ def merchant_differences(
     if not found:
         yield Difference(merchant_id, "(the whole hash)", "present", None)
         return
-    for field, value in expected.measures.items():
-        told = found.get(field)
-        if told is None and value == 0 and field.rsplit(":", 1)[1] in SLIDING_NAMES:
-            continue
-        if told != str(value):
-            yield Difference(merchant_id, field, str(value), told)
+    yield from _measures(merchant_id, expected, found)
+    yield from people_differences(merchant_id, expected, found)
     for field, multiple in _multiples(expected).items():
         told = found.get(field)
-        if not _same(multiple, told):
+        if not same(multiple, told):
             yield Difference(merchant_id, field, None if multiple is None else f"{multiple:.6f}", told)
     if expected.peak is not None and expected.peak.sales_multiple is not UNSET:
         told = found.get(redis_layout.PEAK_AT)
@@ -80,15 +79,26 @@ def merchant_differences(
         yield Difference(merchant_id, redis_layout.NAME, expected.name, found.get(redis_layout.NAME))
 
 
+def _measures(subject: str, expected: Expected, found: Mapping[str, str]) -> Iterator[Difference]:
+    for field, value in expected.measures.items():
+        told = found.get(field)
+        measure, window = field.rsplit(":", 1)
+        if told is None and value == 0 and (window in SLIDING_NAMES or measure in CLICK_MEASURES):
+            continue
+        if told != str(value):
+            yield Difference(subject, field, str(value), told)
+
+
 def _multiples(expected: Expected) -> dict[str, float | None]:
-    """Every multiple's field: its value, or None where it must be absent."""
+    """Every multiple's and single's field: its value, or None where it must be absent."""
     wanted: dict[str, float | None] = {}
     for field in expected.measures:
         measure, window = field.rsplit(":", 1)
-        if measure == "gmv":
-            for multiple in ("sales_multiple", "orders_multiple", "same_period_multiple"):
-                name = redis_layout.field(multiple, window)
-                wanted[name] = expected.multiples.get(name)
+        for multiple in MULTIPLES_OF.get(measure, ()):
+            name = redis_layout.field(multiple, window)
+            wanted[name] = expected.multiples.get(name)
+    if f"new_members:{DAY}" in expected.measures:
+        wanted |= {field: expected.singles.get(field) for field in SINGLES}
     if expected.peak is not None:
         at_peak = expected.peak.same_period_multiple
         sales = expected.peak.sales_multiple
@@ -97,14 +107,19 @@ def _multiples(expected: Expected) -> dict[str, float | None]:
     return wanted
 
 
-def _same(expected: float | None, found: str | None) -> bool:
-    if expected is None or found is None:
-        return expected is None and found is None
-    try:
-        value = float(found)
-    except ValueError:
-        return False
-    return abs(value - expected) <= TOLERANCE + TOLERANCE * abs(expected)
+def _rollups(client: redis.Redis, prefix: str, answers: Answers) -> Iterator[Difference]:
+    """Every row of every roll-up, and no row that nobody expects."""
+    pipeline = client.pipeline(transaction=False)
+    for name in answers.rollups:
+        pipeline.hgetall(redis_layout.rollup(prefix, *name.split(":", 1)))
+    for (name, expected), found in zip(answers.rollups.items(), pipeline.execute(), strict=True):
+        if not found:
+            yield Difference(name, "(the whole hash)", "present", None)
+            continue
+        subject = TOTAL if name == EVERYTHING else name
+        if subject != TOTAL:  # the sums over all merchants are compared beside
+            yield from _measures(subject, expected, found)
+        yield from people_differences(subject, expected, found)
 
 
 def _totals(client: redis.Redis, prefix: str, answers: Answers) -> Iterator[Difference]:
@@ -113,6 +128,19 @@ def _totals(client: redis.Redis, prefix: str, answers: Answers) -> Iterator[Diff
         told = found.get(field)
         if told != str(value) and not (told is None and value == 0 and found):
             yield Difference(TOTAL, field, str(value), told)
+
+
+def all_right(answers: Answers) -> str:
+    """What was compared, where nothing differs."""
+    fields = sum(fields_of(m) for m in answers.merchants.values())
+    everybody = (*answers.merchants.values(), *answers.rollups.values())
+    estimates = sum(slack_of(field, expected) > 0 for expected in everybody for field in expected.people)
+    text = f"all right: {len(answers.merchants):,} merchants, {fields:,} fields"
+    text += f", {len(answers.rollups):,} roll-ups, the leaderboards and the totals agree"
+    if estimates:
+        within = f"{STANDARD_ERRORS * STANDARD_ERROR:.0%}"
+        text += f"; {estimates:,} numbers of people are too large to be exact and agree within {within}"
+    return text
 
 
 def table(found: list[Difference], limit: int = 40) -> Table:

@@ -8,6 +8,9 @@ import msgspec
 import numpy as np
 
 from loadgen import librdkafka, scenario
+from loadgen.client import NO_HEADERS
+from loadgen.keying import keyed_messages, partitions_of_ids
+from loadgen.latency import BUCKETS, Histogram
 from loadgen.plan import make_plan
 from loadgen.stream import blocks
 
@@ -17,14 +20,18 @@ def warm() -> None:
     day = msgspec.structs.replace(scenario.load("double12-2019"), orders=20_000, hours=1)
     for block in blocks(make_plan(day, 2)):
         for messages in block.messages:
+            keyed_messages(messages, "merchant")
             librdkafka.hand_over(
                 0, 0, 0, messages.partition, messages.data.ctypes.data, messages.starts, messages.lengths,
-                messages.key_starts, messages.key_lengths, messages.timestamps_ms, messages.due_ms, 0, 0,
+                messages.key_starts, messages.key_lengths, messages.timestamps_ms, messages.due_ms,
+                NO_HEADERS, 0, 0,
                 librdkafka.argument_block(),
             )  # fmt: skip
+    partitions_of_ids(["a"], 2)
+    Histogram().record(1)
     none = np.zeros(1, np.int64)
     counts = np.zeros((1, 1), np.int64)
-    librdkafka.read_reports(none, 0, 0, 52, counts, counts, np.zeros(librdkafka.BUCKETS, np.int64))
+    librdkafka.read_reports(none, 0, 0, 52, counts, counts, np.zeros(BUCKETS, np.int64))
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from schemas.alerts import Alert
 from schemas.dead_letters import DeadLetter
 
 U8 = npt.NDArray[np.uint8]
+I16 = npt.NDArray[np.int16]
 U16 = npt.NDArray[np.uint16]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
@@ -86,6 +87,7 @@ class LaneOutput:
     """What one raw batch became on the worker that read it."""
 
     to_shards: list[tuple[str, Any]] = field(default_factory=list)  # shard key, its input
+    to_rollups: list[tuple[str, Any]] = field(default_factory=list)  # key of the roll-ups, their input
     dead_letters: list[DeadLetter] = field(default_factory=list)
     messages: int = 0
     accepted: int = 0
@@ -125,6 +127,10 @@ class SeriesPoint:
     values: list[int]  # schemas.redis_layout.SERIES_FIELDS
 
 
+Texts = dict[str, bytes | None]
+"""Fields of a merchant that are texts and have changed; None removes one."""
+
+
 @dataclass(slots=True)
 class AlertNews:
     """What a shard has to tell of its alerts; all of it is safe to write again, by the alerts' ids."""
@@ -157,6 +163,7 @@ class MerchantRows:
     urgent: npt.NDArray[np.bool_]  # n, False: only time has passed (sliding windows fell)
     measures: I64  # n x W x M
     ratios: F64  # n x W x K, NaN = absent
+    people: F64  # n x DISTINCT x DISTINCT_WINDOWS, whole numbers, NaN = absent
     peak_multiple: F64  # n, NaN = absent
     peak_same_period: F64  # n, NaN = absent
     peak_at_ms: I64  # n, -1 = absent
@@ -165,6 +172,7 @@ class MerchantRows:
     baseline_orders: F64  # n, a day, NaN = absent
     baseline_new_members: F64  # n, a day, NaN = absent
     hundred_hours: F64  # n x 2, hours to 100 new members of the day and of the sale, NaN = not yet
+    texts: list[Texts | None] = field(default_factory=list)  # n, None where none has changed
     series: list[SeriesPoint] = field(default_factory=list)
     ordinary: dict[str, list[float] | None] = field(default_factory=dict)
     """Subject of a series -> the baseline's gmv in fen in each hour of the local clock; None removes it."""
@@ -200,6 +208,9 @@ class ShardSummary:
     joins_bytes: int = 0
     repeated_joins: int = 0
     forgotten_joins: int = 0
+    registers: U8 | None = None  # (visitors, buyers) x DISTINCT_WINDOWS x registers, over all merchants
+    people_bytes: int = 0
+    thinned: int = 0  # how often people were halved to a sample for want of memory
 
 
 MULTIPLE_BOUNDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)

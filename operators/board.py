@@ -11,13 +11,24 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from operators.batches import MULTIPLE_BOUNDS, NO_EVENT_MS, BoardRows, SeriesPoint, ShardSummary
+from operators.batches import F64, MULTIPLE_BOUNDS, NO_EVENT_MS, BoardRows, SeriesPoint, ShardSummary
 from operators.leaders import ranked
 from operators.rates import rates_of
+from operators.shard_people import people_of_all
 from operators.shards import SHARDS
 from schemas.redis_layout import BASELINE_GMV, BASELINE_NEW_MEMBERS, BASELINE_ORDERS
 from schemas.redis_layout import field as field_name
-from schemas.windows import GMV, MEASURES, MINUTE_MS, NEW_MEMBERS, ORDERS, RATES, WINDOWS
+from schemas.windows import (
+    DISTINCT,
+    DISTINCT_WINDOWS,
+    GMV,
+    MEASURES,
+    MINUTE_MS,
+    NEW_MEMBERS,
+    ORDERS,
+    RATES,
+    WINDOWS,
+)
 
 
 @dataclass(slots=True)
@@ -77,7 +88,12 @@ class Board:
             ):
                 if ordinary > 0:
                     fields[field_name(name, window)] = float(totals[w, m] / ordinary)
-        rates = rates_of(totals[None])[0]
+        people = self._people(heard)
+        rates = rates_of(totals[None], people[None])[0]
+        for kind, counts in zip(DISTINCT, people.tolist(), strict=True):
+            for window, count in zip(DISTINCT_WINDOWS, counts, strict=True):
+                if not math.isnan(count):
+                    fields[field_name(kind, window)] = int(count)
         for w, window in enumerate(WINDOWS):
             for rate, value in zip(RATES, rates[w].tolist(), strict=True):
                 if not math.isnan(value):
@@ -89,6 +105,14 @@ class Board:
             if ordinary > 0:
                 fields[name] = float(ordinary)
         return fields
+
+    def _people(self, heard: list[ShardSummary]) -> F64:
+        """Distinct visitors and buyers of everything; who came back is told by merchant only."""
+        people = np.full((len(DISTINCT), len(DISTINCT_WINDOWS)), np.nan)
+        registers = [s.registers for s in heard if s.registers is not None]
+        if registers:
+            people[: len(registers[0])] = people_of_all(registers)
+        return people
 
     def _complete_minutes(self, watermark_ms: int) -> list[SeriesPoint]:
         if watermark_ms == NO_EVENT_MS:

@@ -32,6 +32,12 @@ def compiled(function: F) -> F:
     return result
 
 
+def inlined(function: F) -> F:
+    """The same for a small function with many arrays, which would cost more to hand over than its work."""
+    result: F = nb.njit(cache=True, boundscheck=False, forceinline=True)(function)
+    return result
+
+
 @intrinsic  # type: ignore[untyped-decorator]
 def load_u64(typing_context: Any, data: Any, index: Any) -> Any:  # noqa: ANN401 - numba's types
     """Eight bytes of a uint8 array from ``index`` on, little-endian, unaligned."""

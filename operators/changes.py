@@ -15,5 +15,7 @@ CLICK_SHIFT: Final = len(WINDOWS)
 """Bit ``ORDER_SHIFT + w``: fields from orders in window ``w``; bit ``CLICK_SHIFT + w``: those from clicks."""
 ORDER_CHANGED: Final = (1 << len(WINDOWS)) - 1
 CLICK_CHANGED: Final = ORDER_CHANGED << CLICK_SHIFT
+TEXTS_CHANGED: Final = 1 << 2 * len(WINDOWS)
+"""Bit of fields that are texts."""
 ALL_CHANGED: Final = 0xFFFF
 """Every bit, also those that have no meaning yet."""

@@ -6,9 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from operators.batches import I32, I64, U8
+from operators.batches import I16, I32, I64, U8
 from operators.bytes_kernels import U64, InternTable, compiled, hash_bytes, intern, load_u8, load_u64
+from operators.dimensions import UNKNOWN_TIER, NameTables, name_number
 from operators.json_scan import (
+    CATEGORY,
+    CHANNEL,
+    CITY_TIER,
     CLOSE,
     COMMA,
     LEFT,
@@ -16,11 +20,14 @@ from operators.json_scan import (
     PERSON_SEED,
     QUOTE,
     SCANNED,
+    TEXT,
+    WHOLE,
     after_space,
     digits_end,
     first_word,
-    shared_kind,
     string_end,
+    text_length,
+    tier_at,
     typed_end,
     unknown_end,
     value_at,
@@ -57,6 +64,9 @@ class ClickColumns(NamedTuple):
     event_time_ms: I64
     action: U8
     source: U8  # place in SOURCES
+    channel: I16  # number of its name (``operators.dimensions``)
+    category: I16
+    tier: I16
     merchant: I32  # row of the worker's interner
     person: U64  # hash of visitor_id
     key: U64  # hash of event_id, never 0
@@ -73,6 +83,9 @@ class ClickColumns(NamedTuple):
             np.empty(rows, np.int64),
             np.empty(rows, np.uint8),
             np.empty(rows, np.uint8),
+            np.empty(rows, np.int16),
+            np.empty(rows, np.int16),
+            np.empty(rows, np.int16),
             np.empty(rows, np.int32),
             np.empty(rows, np.uint64),
             np.empty(rows, np.uint64),
@@ -110,7 +123,15 @@ def _source_of(data: U8, p: int, length: int) -> int:
 
 
 @compiled
-def scan_click(data: U8, start: int, end: int, columns: ClickColumns, i: int, table: InternTable) -> int:
+def scan_click(
+    data: U8,
+    start: int,
+    end: int,
+    columns: ClickColumns,
+    i: int,
+    table: InternTable,
+    names: NameTables,
+) -> int:
     """Read the click in ``data[start:end]`` into row ``i``; SCANNED, or LEFT with the row undefined.
 
     ``data[end]`` must be a newline (or the padding behind the last value).
@@ -121,6 +142,8 @@ def scan_click(data: U8, start: int, end: int, columns: ClickColumns, i: int, ta
     p = after_space(data, p + 1)
     seen = 0
     event_at = event_length = merchant_at = merchant_length = visitor_at = visitor_length = 0
+    channel_at = channel_length = category_at = category_length = 0
+    tier = UNKNOWN_TIER
     source = OTHER_SOURCE
     while True:
         if load_u8(data, p) != QUOTE:
@@ -194,9 +217,23 @@ def scan_click(data: U8, start: int, end: int, columns: ClickColumns, i: int, ta
                 return LEFT
             is_text = load_u8(data, at) == QUOTE
             source = _source_of(data, at + 1, p - at - 2) if is_text else OTHER_SOURCE
+        elif length == 7 and head == CHANNEL:
+            p = typed_end(data, at, TEXT)
+            if p < 0:
+                return LEFT
+            channel_at, channel_length = at + 1, text_length(data, at, p)
+        elif length == 8 and head == CATEGORY:
+            p = typed_end(data, at, TEXT)
+            if p < 0:
+                return LEFT
+            category_at, category_length = at + 1, text_length(data, at, p)
+        elif length == 9 and head == CITY_TIER and load_u8(data, name + 8) == 114:
+            p = typed_end(data, at, WHOLE)
+            if p < 0:
+                return LEFT
+            tier = tier_at(data, at, p)
         else:
-            kind = shared_kind(head, data, name, length)
-            p = typed_end(data, at, kind) if kind else unknown_end(data, at)
+            p = unknown_end(data, at)
             if p < 0:
                 return LEFT
         p = after_space(data, p)
@@ -209,6 +246,9 @@ def scan_click(data: U8, start: int, end: int, columns: ClickColumns, i: int, ta
     if seen != REQUIRED or after_space(data, p + 1) < end:
         return LEFT
     columns.source[i] = source
+    columns.channel[i] = name_number(names.channels, data, channel_at, channel_length)
+    columns.category[i] = name_number(names.categories, data, category_at, category_length)
+    columns.tier[i] = tier
     columns.merchant[i] = intern(
         table, data, merchant_at, merchant_length, hash_bytes(data, merchant_at, merchant_length, 0)
     )
@@ -219,11 +259,11 @@ def scan_click(data: U8, start: int, end: int, columns: ClickColumns, i: int, ta
 
 
 @compiled
-def scan_clicks(data: U8, lines: I64, columns: ClickColumns, table: InternTable) -> int:
+def scan_clicks(data: U8, lines: I64, columns: ClickColumns, table: InternTable, names: NameTables) -> int:
     """Scan every line into its row; the number of lines left to the full decoder."""
     left = 0
     for i in range(len(lines)):
-        outcome = scan_click(data, lines[i, 1], lines[i, 2], columns, i, table)
+        outcome = scan_click(data, lines[i, 1], lines[i, 2], columns, i, table, names)
         columns.outcome[i] = outcome
         left += outcome
     return left

@@ -15,11 +15,21 @@ from typing import Generic, Protocol, Self, TypeVar
 import msgspec
 import numpy as np
 
-from operators.batches import I32, I64, U8, RawBatch
+from operators.batches import I16, I32, I64, U8, RawBatch
 from operators.bytes_kernels import PADDING_BYTES, U64, Interner, stable_hash
 from operators.click_scan import ACTIONS, EVENT_SEED, OTHER_SOURCE, SOURCES, ClickColumns, scan_clicks
+from operators.dimensions import Dimensions, tier_of
 from operators.json_scan import LEFT, PERSON_SEED, SCANNED, split_lines
-from operators.order_scan import STATUSES, OrderColumns, scan_orders
+from operators.order_scan import (
+    FIRST,
+    ITEM,
+    NOT_FIRST,
+    STATUSES,
+    STOCK,
+    UNSAID,
+    OrderColumns,
+    scan_orders,
+)
 from schemas.dead_letters import DeadLetter, Reason
 from schemas.events import FUTURE_TOLERANCE_MS, MAX_ID_BYTES, Click, Order, overlong
 
@@ -34,6 +44,18 @@ class EventColumns(Protocol):
     @property
     def event_time_ms(self) -> I64:
         """Event time."""
+
+    @property
+    def channel(self) -> I16:
+        """Number of the channel's name."""
+
+    @property
+    def category(self) -> I16:
+        """Number of the category's name."""
+
+    @property
+    def tier(self) -> I16:
+        """City tier, below 0 where it is absent or none of its own."""
 
     @property
     def merchant(self) -> I32:
@@ -132,6 +154,7 @@ def _refuse_overlong(*ids: str) -> None:
         raise RejectedError("invalid", f"an id is longer than {MAX_ID_BYTES} bytes")
 
 
+_SAYS = {None: UNSAID, True: FIRST, False: NOT_FIRST}
 _ORDERS = msgspec.json.Decoder(Order)
 _CLICKS = msgspec.json.Decoder(Click)
 
@@ -139,11 +162,12 @@ _CLICKS = msgspec.json.Decoder(Click)
 class EventDecoder(ABC, Generic[C]):
     """Decodes raw batches of one kind of event, in order. Merchant ids become rows of ``merchants``.
 
-    One decoder a partition; ``merchants`` is shared by all decoders of a worker.
+    One decoder a partition; ``merchants`` and ``dimensions`` are shared by all decoders of a worker.
     """
 
-    def __init__(self, merchants: Interner) -> None:
+    def __init__(self, merchants: Interner, dimensions: Dimensions | None = None) -> None:
         self._merchants = merchants
+        self._dimensions = dimensions or Dimensions()
         self._lines = np.empty((1024, 4), np.int64)
         self._columns = self._empty(1024)
 
@@ -173,6 +197,12 @@ class EventDecoder(ABC, Generic[C]):
             self._read_what_is_left(decoded)
         self._refuse_future(decoded)
         return decoded
+
+    def _fill_cut(self, columns: C, row: int, event: Order | Click) -> None:
+        """The values of the dimensions of one event."""
+        columns.channel[row] = self._dimensions.channels.number(event.channel)
+        columns.category[row] = self._dimensions.categories.number(event.category)
+        columns.tier[row] = tier_of(event.city_tier)
 
     def _split(self, raw: RawBatch) -> I64:
         count = split_lines(raw.data, raw.starts, raw.lengths, self._lines)
@@ -214,7 +244,7 @@ class OrderDecoder(EventDecoder[OrderColumns]):
         return OrderColumns.empty(rows)
 
     def _scan(self, data: U8, lines: I64, columns: OrderColumns) -> int:
-        return scan_orders(data, lines, columns, self._merchants.table)
+        return scan_orders(data, lines, columns, self._merchants.table, self._dimensions.tables)
 
     def _fill(self, columns: OrderColumns, row: int, line: bytes) -> None:
         order = read_order(line)
@@ -224,7 +254,11 @@ class OrderDecoder(EventDecoder[OrderColumns]):
         columns.quantity[row] = order.quantity
         columns.status[row] = status
         columns.merchant[row] = self._merchants.add(order.merchant_id)
+        columns.stock[row] = (order.item_id is not None) * ITEM + (order.stock_left is not None) * STOCK
+        columns.person[row] = stable_hash(order.member_id, PERSON_SEED)
+        columns.first_order[row] = _SAYS[order.first_order]
         columns.key[row] = stable_hash(order.order_id, status + 1) or 1
+        self._fill_cut(columns, row, order)
 
 
 class ClickDecoder(EventDecoder[ClickColumns]):
@@ -234,7 +268,7 @@ class ClickDecoder(EventDecoder[ClickColumns]):
         return ClickColumns.empty(rows)
 
     def _scan(self, data: U8, lines: I64, columns: ClickColumns) -> int:
-        return scan_clicks(data, lines, columns, self._merchants.table)
+        return scan_clicks(data, lines, columns, self._merchants.table, self._dimensions.tables)
 
     def _fill(self, columns: ClickColumns, row: int, line: bytes) -> None:
         click = read_click(line)
@@ -244,6 +278,7 @@ class ClickDecoder(EventDecoder[ClickColumns]):
         columns.merchant[row] = self._merchants.add(click.merchant_id)
         columns.person[row] = stable_hash(click.visitor_id, PERSON_SEED)
         columns.key[row] = stable_hash(click.event_id, EVENT_SEED) or 1
+        self._fill_cut(columns, row, click)
 
 
 def raw_batch(

@@ -13,8 +13,11 @@ import numpy as np
 
 from operators.batches import I32, I64, U8, Progress, Standing
 from operators.bytes_kernels import PADDING_BYTES, U64
+from operators.dimensions import NO_NAMES, UNKNOWN_TIER, CutNames
+from operators.sales_cuts import SalesCuts
 from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
+from schemas.rollups import UNKNOWN
 from schemas.windows import MEASURES
 
 
@@ -27,6 +30,11 @@ class Suspect(msgspec.Struct, frozen=True):
     letter: DeadLetter
     joined: int | None = None
     """The person, if the event is a join."""
+    channel: str = UNKNOWN
+    category: str = UNKNOWN
+    tier: int = UNKNOWN_TIER
+    person: int = 0
+    """Who visited or paid, as of ``people_tables.person_of``; 0 if nobody did."""
 
 
 class _Head(msgspec.Struct, frozen=True, array_like=True):
@@ -41,7 +49,10 @@ class _Head(msgspec.Struct, frozen=True, array_like=True):
     measures: int
     """Bit ``m``: the column of measure ``m`` follows; the others are zeros."""
     joins: int
+    persons: int
     suspects: list[Suspect]
+    sales: int
+    names: tuple[tuple[str, ...], tuple[str, ...]]
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
@@ -53,6 +64,7 @@ class Joins(NamedTuple):
 
     rows: I32  # row of the delta: merchant and bucket
     people: U64  # hash of visitor_id
+    cuts: I64  # channel, category and tier (``operators.cuts``), in the delta's names
 
     @staticmethod
     def none() -> Joins:
@@ -60,7 +72,11 @@ class Joins(NamedTuple):
         return _NO_JOINS
 
 
-_NO_JOINS: Final = Joins(np.zeros(0, np.int32), np.zeros(0, np.uint64))
+def _nobody() -> U64:
+    return np.zeros(0, np.uint64)
+
+
+_NO_JOINS: Final = Joins(np.zeros(0, np.int32), np.zeros(0, np.uint64), np.zeros(0, np.int64))
 
 
 @dataclass(slots=True)
@@ -82,6 +98,13 @@ class ShardDelta:
     suspects: list[Suspect] = field(default_factory=list)
     joins: Joins = _NO_JOINS
     """Not in ``values`` yet."""
+    sales: SalesCuts = field(default_factory=SalesCuts.empty)
+    names: CutNames = NO_NAMES
+    person_ends: I64 | None = None
+    """n: people of row ``i`` end here in ``persons``; None = nobody in any row."""
+    persons: U64 = field(default_factory=_nobody)
+    """Visitors and buyers, as of ``people_tables.person_of``: a visitor of a row at least once, a buyer
+    once for each paid order."""
 
     def __len__(self) -> int:
         return len(self.buckets)
@@ -103,7 +126,8 @@ class ShardDelta:
         head = _ENCODER.encode(
             _Head(
                 self.shard, p.topic, p.partition, p.next_offset, p.newest_ms, int(p.standing),
-                len(self), last - first, sum(1 << m for m in told), len(self.joins.rows), self.suspects,
+                len(self), last - first, sum(1 << m for m in told), len(self.joins.rows),
+                len(self.persons), self.suspects, len(self.sales), self.names,
             )
         )  # fmt: skip
         parts = [len(head).to_bytes(4, "little"), head]
@@ -118,7 +142,11 @@ class ShardDelta:
                 *(self.values[:, m].tobytes() for m in told),
                 self.joins.rows.tobytes(),
                 self.joins.people.tobytes(),
+                self.joins.cuts.tobytes(),
+                *self.sales.to_bytes(),
             ]
+            if self.person_ends is not None and len(self.persons):
+                parts += [self.person_ends.astype(np.int32).tobytes(), self.persons.tobytes()]
         return b"".join(parts)
 
     @staticmethod
@@ -149,10 +177,22 @@ class ShardDelta:
         self.values = np.zeros((n, len(MEASURES)), np.int64)
         for column, m in zip(columns[3:], told, strict=True):
             self.values[:, m] = column
-        if head.joins:
-            at += 8 * n * (3 + len(told))
-            rows = np.frombuffer(block, np.int32, head.joins, at).copy()
-            self.joins = Joins(rows, np.frombuffer(block, np.uint64, head.joins, at + rows.nbytes).copy())
+        at += 8 * n * (3 + len(told))
+        j = head.joins
+        if j:
+            self.joins = Joins(
+                np.frombuffer(block, np.int32, j, at).copy(),
+                np.frombuffer(block, np.uint64, j, at + 4 * j).copy(),
+                np.frombuffer(block, np.int64, j, at + 12 * j).copy(),
+            )
+        at += 20 * j
+        if head.sales:
+            self.sales = SalesCuts.from_bytes(head.sales, block, at)
+        self.names = CutNames(*head.names)
+        if head.persons:
+            at += SalesCuts.ENTRY_BYTES * head.sales
+            self.person_ends = np.frombuffer(block, np.int32, n, at).astype(np.int64)
+            self.persons = np.frombuffer(block, np.uint64, head.persons, at + 4 * n).copy()
 
     def __reduce__(self) -> tuple[object, tuple[bytes]]:
         return ShardDelta.from_bytes, (self.to_bytes(),)

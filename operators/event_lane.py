@@ -13,7 +13,8 @@ from operators.dedup import Dedup
 from operators.dedup_store import DedupState, DedupStore
 from operators.delta import ShardDelta
 from operators.process_clock import ProcessClock
-from operators.shards import SHARD_KEYS
+from operators.rollup_delta import RollupDelta
+from operators.shards import ROLLUPS_KEY, SHARD_KEYS
 from operators.stage_times import DECODE, DEDUP, TALLY
 from operators.tally import Tally
 from schemas.windows import HOUR_MS, SLIDING
@@ -63,10 +64,13 @@ class EventLane(Generic[C]):
         duplicates = self._dedup.mark(columns.key, columns.event_time_ms, columns.outcome)
         started = stages.lap(DEDUP, started)
         self._next_offset = int(raw.offsets[-1]) + 1
-        deltas = self._tally.deltas(decoded, self._suspect_before_ms(), self._progress(Standing.LIVE))
+        deltas, rollups = self._tally.deltas(
+            decoded, self._suspect_before_ms(), self._progress(Standing.LIVE)
+        )
         stages.lap(TALLY, started)
         return LaneOutput(
-            to_shards=list(zip(SHARD_KEYS, deltas, strict=True)),
+            to_shards=[*zip(SHARD_KEYS, deltas, strict=True), *self._tally.stock(decoded)],
+            to_rollups=[(ROLLUPS_KEY, rollups)],
             dead_letters=decoded.dead_letters,
             messages=len(raw),
             accepted=len(columns.outcome) - duplicates - len(decoded.dead_letters),
@@ -77,7 +81,10 @@ class EventLane(Generic[C]):
         """Tell every shard how this partition stands."""
         self._was_idle |= standing is not Standing.LIVE
         progress = self._progress(standing)
-        return LaneOutput([(key, ShardDelta.empty(s, progress)) for s, key in enumerate(SHARD_KEYS)])
+        return LaneOutput(
+            to_shards=[(key, ShardDelta.empty(s, progress)) for s, key in enumerate(SHARD_KEYS)],
+            to_rollups=[(ROLLUPS_KEY, RollupDelta.empty(progress, progress.newest_ms))],
+        )
 
     def _progress(self, standing: Standing) -> Progress:
         return Progress(self._topic, self._partition, self._next_offset, self.newest_ms, standing)

@@ -13,6 +13,7 @@ import numpy as np
 
 from operators.batches import I64, U8
 from operators.bytes_kernels import compiled, load_u8, load_u64, trailing_zeros
+from operators.dimensions import UNKNOWN_TIER, tier_number
 
 SCANNED, LEFT = 0, 1
 """Outcome of a line: read here, or left to the full decoder."""
@@ -22,6 +23,8 @@ PERSON_SEED = 0
 
 QUOTE, COMMA, COLON, OPEN, CLOSE = 34, 44, 58, 123, 125
 """Bytes of JSON."""
+MINUS, NULL = 45, 110
+"""First bytes of a negative number and of null."""
 TEXT, WHOLE, TRUTH = 34, 48, 116
 """Kinds of an optional field's value, by the byte that it begins with."""
 
@@ -214,17 +217,22 @@ def value_at(data: U8, p: int) -> int:
     return after_space(data, p + 1)
 
 
-_CHANNEL, _CATEGORY, _CITY_TIE = word("channel"), word("category"), word("city_tie")
+CHANNEL, CATEGORY, CITY_TIER = word("channel"), word("category"), word("city_tier")
+"""Names of the optional fields that orders and clicks have in common."""
 
 
 @compiled
-def shared_kind(head: np.uint64, data: U8, p: int, length: int) -> int:
-    """Kind of an optional field that orders and clicks have in common, 0 if the name at ``p`` is none."""
-    if (length == 7 and head == _CHANNEL) or (length == 8 and head == _CATEGORY):
-        return TEXT
-    if length == 9 and head == _CITY_TIE and load_u8(data, p + 8) == 114:
-        return WHOLE
-    return 0
+def text_length(data: U8, p: int, end: int) -> int:
+    """Length of the text whose JSON string begins at ``p`` and ends before ``end``; 0 for null."""
+    return end - p - 2 if load_u8(data, p) == TEXT else 0
+
+
+@compiled
+def tier_at(data: U8, p: int, end: int) -> int:
+    """The city tier in ``data[p:end]``, a JSON integer or null, as it is kept in a column."""
+    if load_u8(data, p) == 110:
+        return UNKNOWN_TIER
+    return int(tier_number(whole_number(data, p, end)))
 
 
 @compiled

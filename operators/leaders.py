@@ -78,12 +78,28 @@ def candidates_of(
     for w, window in enumerate(WINDOWS):
         for metric, scores in _scores(columns, base, baselines, w, rules):
             if window in windows_of(metric):
-                named = [
-                    (merchants.text(row), _name(baselines, int(base[row])), float(scores[row]))
-                    for row in best(scores, rules.size)
-                ]
-                found[metric, window] = ranked(named, rules.size)
+                rows = np.arange(len(base))
+                found[metric, window] = named_best(merchants, columns, baselines, rows, scores, rules.size)
     return found
+
+
+def named_best(
+    merchants: Interner,
+    columns: MerchantColumns,
+    baselines: Baselines,
+    rows: I64,
+    scores: F64 | I64,
+    size: int,
+) -> list[Candidate]:
+    """The best of some merchants; ``scores`` of ``rows``, NaN or 0 = not on the board."""
+    places = best(scores, size)
+    return ranked(
+        (
+            (merchants.text(row), _name(baselines, int(columns.baseline[row])), float(scores[place]))
+            for place, row in zip(places, rows[places].tolist(), strict=True)
+        ),
+        size,
+    )
 
 
 def _scores(

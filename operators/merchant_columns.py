@@ -38,6 +38,7 @@ class MerchantColumns:
     urgent: npt.NDArray[np.bool_]  # an event came, since the row was last handed out
     zone: U8  # number of the time zone in the shard's list
     baseline: I32  # row of the baseline, NO_BASELINE
+    shares_changed: npt.NDArray[np.bool_]  # sales by channel or category, since it was last handed out
     scratch: I32  # zeros, for merging
     watched: npt.NDArray[np.bool_]  # has a series
     ordinary_due: npt.NDArray[np.bool_]  # has a series, whose ordinary day is to be handed out
@@ -61,6 +62,7 @@ class MerchantColumns:
             urgent=np.zeros(rows, np.bool_),
             zone=np.zeros(rows, np.uint8),
             baseline=np.full(rows, NO_BASELINE, np.int32),
+            shares_changed=np.zeros(rows, np.bool_),
             scratch=np.zeros(rows, np.int32),
             watched=np.zeros(rows, np.bool_),
             ordinary_due=np.zeros(rows, np.bool_),

@@ -28,7 +28,10 @@ from operators.metrics_board import (
     shard_families,
 )
 from operators.metrics_buckets import BucketCounts
+from operators.metrics_rollups import rollup_families
 from operators.redis_stats import PublisherStats
+from operators.rollup_delta import Value
+from operators.rollup_results import Fields, RollupRows
 from schemas.alerts import Alert
 from schemas.dead_letters import REASONS, DeadLetter
 
@@ -60,6 +63,8 @@ class Metrics(Collector):
         self._snapshots = BucketCounts(EPOCH_BOUNDS_S)
         self._shards: dict[int, ShardSummary] = {}
         self._board: BoardRows | None = None
+        self._rollups: dict[Value, Fields] = {}
+        self._rollup_others: dict[str, int] | None = None
         self._publisher: Callable[[], PublisherStats] | None = None
         self._run: tuple[int, int] | None = None
         self._stages: Callable[[], dict[str, float]] | None = None
@@ -122,6 +127,12 @@ class Metrics(Collector):
         """The board stands so (in the process that has it)."""
         with self._lock:
             self._board = rows
+
+    def rolled_up(self, rows: RollupRows) -> None:
+        """Roll-ups that changed (in the process that keeps them)."""
+        with self._lock:
+            self._rollups.update(rows.rows)
+            self._rollup_others = rows.others
 
     def alerted(self, alerts: Iterable[Alert]) -> None:
         """Alerts have been told."""
@@ -213,6 +224,8 @@ class Metrics(Collector):
         yield _counters("warroom_alerts", "Alerts told.", ("rule", "severity"), self._alerts)
         if self._board is not None:
             yield from board_families(self._board, self._top_n, self._wall_s())
+        if self._rollup_others is not None:
+            yield from rollup_families(self._rollups, self._rollup_others)
 
 
 def _counters(

@@ -109,6 +109,14 @@ def shard_families(summaries: Iterable[ShardSummary]) -> Iterator[Metric]:
         "warroom_repeated_joins", "Joins of visitors who had joined before.",
         sum(s.repeated_joins for s in shards),
     )  # fmt: skip
+    yield gauge(
+        "warroom_people_bytes", "Bytes that visitors and buyers take.", sum(s.people_bytes for s in shards)
+    )
+    yield counter(
+        "warroom_people_thinned",
+        "Times that the people of a merchant were halved to a sample for want of memory.",
+        sum(s.thinned for s in shards),
+    )
     yield counter(
         "warroom_forgotten_joins", "Joins forgotten for want of memory; a repetition would count again.",
         sum(s.forgotten_joins for s in shards),

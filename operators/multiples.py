@@ -32,6 +32,7 @@ class Baselines:
         self.new_members: F64 = np.full(64, ABSENT)  # a day
         self.passed: F64 = np.zeros((64, HOURS + 1))  # share of the day's sales before each hour
         self.names: list[str] = []
+        self.categories: list[str | None] = []
         self._free: list[int] = []
 
     def put(self, baseline: Baseline, row: int = NO_BASELINE) -> int:
@@ -40,12 +41,14 @@ class Baselines:
             row = self._free.pop() if self._free else len(self.names)
         if row == len(self.names):
             self.names.append("")
+            self.categories.append(None)
             self._reserve(row + 1)
         self.gmv[row] = baseline.daily.get("gmv", ABSENT)
         self.orders[row] = baseline.daily.get("orders", ABSENT)
         self.new_members[row] = baseline.daily.get("new_members", ABSENT)
         self.passed[row, 1:] = np.cumsum(baseline.hourly_share)
         self.names[row] = baseline.name
+        self.categories[row] = baseline.category
         return row
 
     def _reserve(self, rows: int) -> None:
@@ -63,6 +66,7 @@ class Baselines:
         self.gmv[row] = self.orders[row] = self.new_members[row] = ABSENT
         self.passed[row] = 0
         self.names[row] = ""
+        self.categories[row] = None
         self._free.append(row)
 
     def ordinary_hours(self, row: int) -> list[float]:

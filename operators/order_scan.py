@@ -6,22 +6,31 @@ from typing import NamedTuple
 
 import numpy as np
 
-from operators.batches import I32, I64, U8
+from operators.batches import I16, I32, I64, U8
 from operators.bytes_kernels import U64, InternTable, compiled, hash_bytes, intern, load_u8, load_u64
+from operators.dimensions import UNKNOWN_TIER, NameTables, name_number
 from operators.json_scan import (
+    CATEGORY,
+    CHANNEL,
+    CITY_TIER,
     CLOSE,
     COMMA,
     LEFT,
+    MINUS,
+    NULL,
     OPEN,
+    PERSON_SEED,
     QUOTE,
     SCANNED,
     TEXT,
     TRUTH,
+    WHOLE,
     after_space,
     digits_end,
     first_word,
-    shared_kind,
     string_end,
+    text_length,
+    tier_at,
     typed_end,
     unknown_end,
     value_at,
@@ -33,11 +42,18 @@ from schemas.events import MAX_AMOUNT_FEN, MAX_EVENT_TIME_MS, MAX_ID_BYTES, MAX_
 PAID, REFUNDED, CANCELLED, CREATED = 0, 1, 2, 3
 STATUSES = ("paid", "refunded", "cancelled", "created")
 
+NO_ITEM, ITEM, ITEM_STOCK = 0, 1, 3
+"""Whether an order names its item, and what is left of it."""
+STOCK = 2
+UNSAID, FIRST, NOT_FIRST = 0, 1, 2
+"""What an order says of whether it is the buyer's first."""
+
 REQUIRED = 0b111111  # order_id, merchant_id, member_id, amount, status, event_time
 
 _ORDER_ID, _MERCHANT, _MEMBER = word("order_id"), word("merchant_id"), word("member_id")
 _AMOUNT, _QUANTITY, _STATUS = word("amount"), word("quantity"), word("status")
 _EVENT_TIME, _ITEM_ID, _FIRST_ORDER = word("event_time"), word("item_id"), word("first_order")
+_STOCK_LEFT = word("stock_left")
 _PAID, _REFUNDED, _CANCELLED, _CREATED = word("paid"), word("refunded"), word("cancelled"), word("created")
 
 # The last eight bytes of the names that are longer than eight.
@@ -52,7 +68,13 @@ class OrderColumns(NamedTuple):
     amount_fen: I64
     quantity: I64
     status: U8
+    channel: I16  # number of its name (``operators.dimensions``)
+    category: I16
+    tier: I16
+    stock: U8  # ``NO_ITEM``, ``ITEM`` or ``ITEM_STOCK``
     merchant: I32  # row of the worker's interner
+    person: U64  # hash of member_id
+    first_order: U8  # UNSAID, FIRST, NOT_FIRST
     key: U64  # hash of order_id and status, never 0
     outcome: U8
 
@@ -68,7 +90,13 @@ class OrderColumns(NamedTuple):
             np.empty(rows, np.int64),
             np.empty(rows, np.int64),
             np.empty(rows, np.uint8),
+            np.empty(rows, np.int16),
+            np.empty(rows, np.int16),
+            np.empty(rows, np.int16),
+            np.empty(rows, np.uint8),
             np.empty(rows, np.int32),
+            np.empty(rows, np.uint64),
+            np.empty(rows, np.uint8),
             np.empty(rows, np.uint64),
             np.empty(rows, np.uint8),
         )
@@ -89,15 +117,31 @@ def _status_of(data: U8, p: int, length: int) -> int:
 
 
 @compiled
+def _said(first_byte: int) -> int:
+    """What ``true``, ``false`` or ``null`` says, by its first letter."""
+    if first_byte == 116:
+        return FIRST
+    return NOT_FIRST if first_byte == 102 else UNSAID
+
+
+@compiled
 def _optional_kind(head: np.uint64, data: U8, p: int, length: int) -> int:
     """Kind of an optional contract field, 0 if the name is not one."""
     if length == 11 and head == _FIRST_ORDER and load_u64(data, p + 3) == load_u64(_FIRST_TAIL, 0):
         return TRUTH
-    return TEXT if length == 7 and head == _ITEM_ID else shared_kind(head, data, p, length)
+    return 0
 
 
 @compiled
-def scan_order(data: U8, start: int, end: int, columns: OrderColumns, i: int, table: InternTable) -> int:
+def scan_order(
+    data: U8,
+    start: int,
+    end: int,
+    columns: OrderColumns,
+    i: int,
+    table: InternTable,
+    names: NameTables,
+) -> int:
     """Read the order in ``data[start:end]`` into row ``i``; SCANNED, or LEFT with the row undefined.
 
     ``data[end]`` must be a newline (or the padding behind the last value).
@@ -107,7 +151,11 @@ def scan_order(data: U8, start: int, end: int, columns: OrderColumns, i: int, ta
         return LEFT
     p = after_space(data, p + 1)
     seen = 0
-    order_at = order_length = merchant_at = merchant_length = 0
+    order_at = order_length = merchant_at = merchant_length = member_at = member_length = 0
+    first_order = UNSAID
+    channel_at = channel_length = category_at = category_length = 0
+    tier = UNKNOWN_TIER
+    stock = NO_ITEM
     quantity = 1
     status = -1
     while True:
@@ -143,6 +191,8 @@ def scan_order(data: U8, start: int, end: int, columns: OrderColumns, i: int, ta
             p = string_end(data, at + 1)
             if load_u8(data, at) != QUOTE or not 0 < p - at - 1 <= MAX_ID_BYTES:
                 return LEFT
+            member_at = at + 1
+            member_length = p - member_at
             p += 1
             seen |= 4
         elif length == 6 and head == _AMOUNT:
@@ -180,11 +230,43 @@ def scan_order(data: U8, start: int, end: int, columns: OrderColumns, i: int, ta
             quantity = whole_number(data, at, p)
             if quantity < 1 or quantity > MAX_QUANTITY:
                 return LEFT
+        elif length == 7 and head == _ITEM_ID:
+            p = typed_end(data, at, TEXT)
+            if p < 0:
+                return LEFT
+            stock = (stock | ITEM) if load_u8(data, at) == TEXT else stock & ~ITEM
+        elif (
+            length == 10
+            and head == _STOCK_LEFT
+            and load_u8(data, name + 8) == 102
+            and load_u8(data, name + 9) == 116
+        ):
+            p = typed_end(data, at, WHOLE)
+            if p < 0 or load_u8(data, at) == MINUS or whole_number(data, at, p) > MAX_QUANTITY:
+                return LEFT
+            stock = (stock | STOCK) if load_u8(data, at) != NULL else stock & ~STOCK
+        elif length == 7 and head == CHANNEL:
+            p = typed_end(data, at, TEXT)
+            if p < 0:
+                return LEFT
+            channel_at, channel_length = at + 1, text_length(data, at, p)
+        elif length == 8 and head == CATEGORY:
+            p = typed_end(data, at, TEXT)
+            if p < 0:
+                return LEFT
+            category_at, category_length = at + 1, text_length(data, at, p)
+        elif length == 9 and head == CITY_TIER and load_u8(data, name + 8) == 114:
+            p = typed_end(data, at, WHOLE)
+            if p < 0:
+                return LEFT
+            tier = tier_at(data, at, p)
         else:
             kind = _optional_kind(head, data, name, length)
             p = typed_end(data, at, kind) if kind else unknown_end(data, at)
             if p < 0:
                 return LEFT
+            if kind == TRUTH:
+                first_order = _said(load_u8(data, at))
         p = after_space(data, p)
         if load_u8(data, p) == COMMA:
             p = after_space(data, p + 1)
@@ -196,20 +278,26 @@ def scan_order(data: U8, start: int, end: int, columns: OrderColumns, i: int, ta
         return LEFT
     columns.quantity[i] = quantity
     columns.status[i] = status
+    columns.channel[i] = name_number(names.channels, data, channel_at, channel_length)
+    columns.category[i] = name_number(names.categories, data, category_at, category_length)
+    columns.tier[i] = tier
+    columns.stock[i] = stock
     columns.merchant[i] = intern(
         table, data, merchant_at, merchant_length, hash_bytes(data, merchant_at, merchant_length, 0)
     )
+    columns.person[i] = hash_bytes(data, member_at, member_length, PERSON_SEED)
+    columns.first_order[i] = first_order
     key = hash_bytes(data, order_at, order_length, status + 1)
     columns.key[i] = key if key != 0 else np.uint64(1)
     return SCANNED
 
 
 @compiled
-def scan_orders(data: U8, lines: I64, columns: OrderColumns, table: InternTable) -> int:
+def scan_orders(data: U8, lines: I64, columns: OrderColumns, table: InternTable, names: NameTables) -> int:
     """Scan every line into its row; the number of lines left to the full decoder."""
     left = 0
     for i in range(len(lines)):
-        outcome = scan_order(data, lines[i, 1], lines[i, 2], columns, i, table)
+        outcome = scan_order(data, lines[i, 1], lines[i, 2], columns, i, table, names)
         columns.outcome[i] = outcome
         left += outcome
     return left

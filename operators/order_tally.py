@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
-from operators.batches import I64
-from operators.bytes_kernels import compiled
+from typing import Any
+
+from operators.batches import I64, Progress
+from operators.bytes_kernels import Interner, compiled
+from operators.cuts import NO_GROUP
 from operators.decode import Decoded
 from operators.delta import Suspect
-from operators.order_scan import CANCELLED, PAID, REFUNDED, OrderColumns
-from operators.tally import SUSPECT, Groups, Tally, group_of
+from operators.dimensions import Dimensions
+from operators.order_scan import CANCELLED, ITEM, ITEM_STOCK, PAID, REFUNDED, UNSAID, OrderColumns
+from operators.order_scan import NOT_FIRST as SAID_NOT_FIRST
+from operators.people_tables import BUYER, NOT_FIRST, SAYS, person_of
+from operators.rollup_delta import RollupDelta
+from operators.sales_cuts import SalesCuts
+from operators.shards import SHARDS
+from operators.stock_notes import notes_of_orders, stock_rows, to_shards
+from operators.tally import SUSPECT, Groups, SeenPeople, Tally, group_of, see
 from schemas.windows import FINEST_BUCKET_MS, GMV, MEASURES, ORDERS, REFUNDS, UNITS
 
 
 @compiled
-def group_orders(columns: OrderColumns, stamped_ms: I64, suspect_before_ms: int, groups: Groups) -> int:
+def _flags(first_order: int) -> int:
+    if first_order == UNSAID:
+        return BUYER
+    return BUYER | SAYS | NOT_FIRST if first_order == SAID_NOT_FIRST else BUYER | SAYS
+
+
+@compiled
+def group_orders(
+    columns: OrderColumns, stamped_ms: I64, suspect_before_ms: int, groups: Groups, seen: SeenPeople
+) -> int:
     """Add up accepted rows by (merchant, bucket); the number of suspects, whose outcome is set."""
     suspects = 0
     for i in range(len(columns.event_time_ms)):
+        groups.of[i] = NO_GROUP
         if columns.outcome[i] != 0:
             continue
         time_ms = columns.event_time_ms[i]
@@ -25,11 +45,13 @@ def group_orders(columns: OrderColumns, stamped_ms: I64, suspect_before_ms: int,
             continue
         bucket = time_ms // FINEST_BUCKET_MS
         group = group_of(groups, columns.merchant[i], bucket, time_ms, stamped_ms[i])
+        groups.of[i] = group
         status = columns.status[i]
         if status == PAID:
             groups.values[group, ORDERS] += 1
             groups.values[group, UNITS] += columns.quantity[i]
             groups.values[group, GMV] += columns.amount_fen[i]
+            see(seen, group, person_of(columns.person[i], _flags(columns.first_order[i])))
         elif status in (REFUNDED, CANCELLED):
             groups.values[group, REFUNDS] += columns.amount_fen[i]
     groups.scratch[:] = 0
@@ -37,11 +59,33 @@ def group_orders(columns: OrderColumns, stamped_ms: I64, suspect_before_ms: int,
 
 
 class OrderTally(Tally[OrderColumns]):
-    """Adds up orders."""
+    """Adds up orders. ``all_items``: stock is told elsewhere, so every order that names an item matters."""
+
+    def __init__(
+        self,
+        merchants: Interner,
+        dimensions: Dimensions,
+        shards: int = SHARDS,
+        *,
+        all_items: bool = False,
+    ) -> None:
+        super().__init__(merchants, dimensions, shards)
+        self._least_stock = ITEM if all_items else ITEM_STOCK
+
+    def stock(self, decoded: Decoded[OrderColumns]) -> list[tuple[str, Any]]:
+        """What accepted orders say of items' stock, by shard key."""
+        rows = stock_rows(decoded.columns, self._least_stock)
+        return to_shards(notes_of_orders(decoded, rows)) if len(rows) else []
 
     def _add_up(self, decoded: Decoded[OrderColumns], suspect_before_ms: int) -> int:
         stamped_ms = decoded.raw.timestamps_ms[decoded.lines[:, 0]]
-        return group_orders(decoded.columns, stamped_ms, suspect_before_ms, self._groups)
+        return group_orders(decoded.columns, stamped_ms, suspect_before_ms, self._groups, self._seen)
+
+    def _rollups(self, decoded: Decoded[OrderColumns], progress: Progress) -> RollupDelta:
+        return self._cuts.orders(decoded.columns, self._groups.of, self._groups.buckets, progress)
+
+    def _sales(self, decoded: Decoded[OrderColumns]) -> SalesCuts:
+        return self._cuts.sales(decoded.columns, self._groups.of)
 
     def _suspect(self, decoded: Decoded[OrderColumns], row: int) -> Suspect:
         columns = decoded.columns
@@ -57,4 +101,10 @@ class OrderTally(Tally[OrderColumns]):
             event_time_ms=int(columns.event_time_ms[row]),
             values=tuple(values),
             letter=decoded.dead_letter(row, "late", ""),
+            channel=self._dimensions.channels.texts[columns.channel[row]],
+            category=self._dimensions.categories.texts[columns.category[row]],
+            tier=int(columns.tier[row]),
+            person=int(person_of(columns.person[row], _flags(columns.first_order[row])))
+            if status == PAID
+            else 0,
         )

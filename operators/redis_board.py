@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import orjson
 
@@ -28,6 +28,14 @@ def number(value: int | float) -> bytes | None:
     return b"0" if text == "-0" else text.encode()
 
 
+def hash_commands(key: str, fields: Mapping[str, int | float], now_ms: int) -> list[bytes]:
+    """A hash replaced by what it is now. For one transaction."""
+    texts = [(name.encode(), number(v)) for name, v in fields.items()]
+    pairs = [part for name, text in texts if text is not None for part in (name, text)]
+    stamp = (redis_layout.UPDATED_AT.encode(), b"%d" % now_ms)
+    return [command(b"DEL", _bytes(key)), command(b"HSET", _bytes(key), *pairs, *stamp)]
+
+
 def board_commands(rows: BoardRows, prefix: str, now_ms: int) -> list[bytes]:
     """Every leaderboard and rollup replaced by what it is now, and the clock. For one transaction."""
     commands = []
@@ -39,12 +47,7 @@ def board_commands(rows: BoardRows, prefix: str, now_ms: int) -> list[bytes]:
         if pairs:
             commands.append(command(b"ZADD", key, *pairs))
     for (dimension, value), values in rows.rollups.items():
-        key = _bytes(redis_layout.rollup(prefix, dimension, value))
-        texts = [(name.encode(), number(v)) for name, v in values.items()]
-        pairs = [part for name, text in texts if text is not None for part in (name, text)]
-        commands.append(command(b"DEL", key))
-        stamp = (redis_layout.UPDATED_AT.encode(), b"%d" % now_ms)
-        commands.append(command(b"HSET", key, *pairs, *stamp))
+        commands += hash_commands(redis_layout.rollup(prefix, dimension, value), values, now_ms)
     commands.append(ordinary_command(prefix, "total", rows.ordinary))
     commands.append(_clock(rows, prefix, now_ms))
     return commands

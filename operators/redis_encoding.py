@@ -14,9 +14,11 @@ import numpy as np
 from operators.batches import F64, I64, U8, U16
 from operators.bytes_kernels import U64
 from operators.changes import CLICK_CHANGED, CLICK_SHIFT, ORDER_SHIFT
+from operators.rates import PEOPLE_WINDOWS
 from operators.redis_fields import (
     ABSENT_WORDS,
     CLICK_SINGLES,
+    DECIMALS,
     EVENT_TIME,
     FIELDS,
     FIRST_BIT,
@@ -34,7 +36,7 @@ from operators.redis_fields import (
 from operators.redis_numbers import MOST_BYTES, kernel, put_decimal, put_int, put_length, put_line_end
 from operators.redis_rows import PendingRows
 from schemas import redis_layout
-from schemas.windows import DAY_MS, HOUR_MS, MEASURES, ORDER_MEASURES, WINDOWS
+from schemas.windows import DAY_MS, HOUR_MS, MEASURES, ORDER_MEASURES, RATIOS, WINDOWS
 
 _HUNDRED_DAYS_HOURS: Final = 100 * DAY_MS / HOUR_MS
 """Over the ordinary new members of a day: the hours in which 100 come."""
@@ -93,7 +95,7 @@ class _Columns(NamedTuple):
     names: Texts
     changed: U16
     measures: I64
-    ratios: F64
+    ratios: F64  # n x WINDOWS x DECIMALS
     singles: F64  # n x SINGLES
     peak_at_ms: I64
     event_time_ms: I64
@@ -220,7 +222,7 @@ class RowEncoder:
             names,
             np.where(rows.clicked, rows.changed, rows.changed & _NO_CLICKS),
             rows.measures,
-            rows.ratios,
+            _decimals(rows),
             np.column_stack(singles),
             rows.peak_at_ms,
             rows.event_time_ms,
@@ -233,6 +235,14 @@ class RowEncoder:
         _find_absent(columns, absent, written, FIELDS)
         used = _encode(self._out, columns, now_ms, written, FIELDS, _HSET)
         return self._out[:used], absent
+
+
+def _decimals(rows: PendingRows) -> F64:
+    """Ratios, and behind them the numbers of people, in the windows that count them."""
+    decimals = np.full((len(rows), _WINDOWS, len(DECIMALS)), np.nan)
+    decimals[:, :, : len(RATIOS)] = rows.ratios
+    decimals[:, PEOPLE_WINDOWS, len(RATIOS) :] = rows.people.swapaxes(1, 2)
+    return decimals
 
 
 _NO_CLICKS: Final = np.uint16(0xFFFF ^ CLICK_CHANGED)

@@ -11,7 +11,7 @@ from operators.batches import I64, U8
 from operators.changes import CLICK_CHANGED, CLICK_SHIFT, ORDER_SHIFT
 from schemas import redis_layout
 from schemas.redis_layout import field
-from schemas.windows import MEASURES, RATIOS, WINDOWS, windows_of
+from schemas.windows import DISTINCT, MEASURES, RATIOS, WINDOWS, windows_of
 
 SINGLES: Final = (
     redis_layout.PEAK,
@@ -27,10 +27,12 @@ SINGLES: Final = (
 CLICK_SINGLES: Final = 2
 """So many of them, the last ones, come from clicks: a merchant that never had any has no such fields."""
 
-_RATIO_FIELDS: Final = tuple(field(r, w) for w in WINDOWS for r in RATIOS if w in windows_of(r))
+DECIMALS: Final = (*RATIOS, *DISTINCT)
+"""Numbers of a window that may be absent: ratios, and numbers of people."""
+_DECIMAL_FIELDS: Final = tuple(field(r, w) for w in WINDOWS for r in DECIMALS if w in windows_of(r))
 MERCHANT_FIELDS: Final = (
     *(field(measure, window) for window in WINDOWS for measure in MEASURES),
-    *_RATIO_FIELDS,
+    *_DECIMAL_FIELDS,
     *SINGLES,
     redis_layout.PEAK_AT,
     redis_layout.NAME,
@@ -43,7 +45,7 @@ FIRST_BIT: Final = len(WINDOWS) * len(MEASURES)
 ABSENT_WORDS: Final = 2
 """64-bit words that the bits of all fields that may be absent take."""
 
-SINGLES_AT: Final = FIRST_BIT + len(_RATIO_FIELDS)
+SINGLES_AT: Final = FIRST_BIT + len(_DECIMAL_FIELDS)
 PEAK_AT: Final = SINGLES_AT + len(SINGLES)
 NAME: Final = PEAK_AT + 1
 EVENT_TIME: Final = NAME + 1
@@ -56,10 +58,13 @@ _CHANGED_BY: Final = {
     "orders_multiple": OF_ORDERS,
     "same_period_multiple": OF_ORDERS,
     "repurchase_rate": OF_ORDERS,
+    "buyers": OF_ORDERS,
+    "repeat_buyers": OF_ORDERS,
+    "returning_buyers": OF_ORDERS,
     "order_rate": OF_ORDERS | OF_CLICKS,
     "conversion": OF_ORDERS | OF_CLICKS,
 }
-"""Which events change a ratio; clicks alone, where it is not named."""
+"""Which events change a ratio or a number of people; clicks alone, where it is not named."""
 
 HEAD_BYTES: Final = 48
 """Room for a field's name as a bulk string. All of it is copied: a fixed length is copied by words."""
@@ -70,19 +75,19 @@ class FieldTable(NamedTuple):
 
     heads: U8  # fields x HEAD_BYTES, their names as bulk strings
     lengths: I64  # of these
-    ratio_at: I64  # WINDOWS x RATIOS, place of the field, -1 where there is none
-    ratio_by: I64  # RATIOS, OF_ORDERS and OF_CLICKS
+    ratio_at: I64  # WINDOWS x DECIMALS, place of the field, -1 where there is none
+    ratio_by: I64  # DECIMALS, OF_ORDERS and OF_CLICKS
 
 
 def _table() -> FieldTable:
     texts = [b"$%d\r\n%b\r\n" % (len(name), name.encode()) for name in MERCHANT_FIELDS]
     heads = np.frombuffer(b"".join(t.ljust(HEAD_BYTES) for t in texts), np.uint8)
-    places = {name: FIRST_BIT + i for i, name in enumerate(_RATIO_FIELDS)}
+    places = {name: FIRST_BIT + i for i, name in enumerate(_DECIMAL_FIELDS)}
     return FieldTable(
         heads.reshape(len(texts), HEAD_BYTES),
         np.array([len(t) for t in texts], np.int64),
-        np.array([[places.get(field(r, w), -1) for r in RATIOS] for w in WINDOWS], np.int64),
-        np.array([_CHANGED_BY.get(r, OF_CLICKS) for r in RATIOS], np.int64),
+        np.array([[places.get(field(r, w), -1) for r in DECIMALS] for w in WINDOWS], np.int64),
+        np.array([_CHANGED_BY.get(r, OF_CLICKS) for r in DECIMALS], np.int64),
     )
 
 

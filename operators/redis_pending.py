@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from operators.batches import F64, I64, U8, U16, MerchantRows
+from operators.batches import F64, I64, U8, U16, MerchantRows, Texts
 from operators.changes import ALL_CHANGED
 from operators.redis_rows import (
     ARRAYS,
@@ -23,7 +23,7 @@ from operators.redis_rows import (
     publish_order,
     rank_columns,
 )
-from schemas.windows import MEASURES, RATIOS, WINDOWS
+from schemas.windows import DISTINCT, DISTINCT_WINDOWS, MEASURES, RATIOS, WINDOWS
 
 FREE, WAITS, TAKEN = range(3)
 SLOTS: Final = 4_096
@@ -73,6 +73,7 @@ class PendingMerchants:
         while len(self._free) < len(rows):
             self._grow()
         columns, slot_of, free = self._columns, self._slot_of, self._free
+        texts = rows.texts
         slots = np.empty(len(rows), np.int64)
         for i, (merchant_id, name) in enumerate(zip(rows.merchant_ids, rows.names, strict=True)):
             slot = slot_of.get(merchant_id)
@@ -80,6 +81,8 @@ class PendingMerchants:
                 slot_of[merchant_id] = slot = free.pop()
                 columns.merchant_ids[slot] = merchant_id
             columns.names[slot] = name
+            if texts:
+                columns.texts[slot] = merged_texts(columns.texts[slot], texts[i])
             slots[i] = slot
         return slots
 
@@ -91,6 +94,7 @@ class PendingMerchants:
             setattr(self._columns, name, both)
         self._columns.merchant_ids += more.merchant_ids
         self._columns.names += more.names
+        self._columns.texts += more.texts
         self._state = np.concatenate((self._state, np.zeros(size, np.uint8)))
         self._free += range(size, 2 * size)
 
@@ -100,6 +104,7 @@ class PendingMerchants:
         c.clicked[slots] = rows.clicked
         c.measures[slots] = rows.measures
         c.ratios[slots] = rows.ratios
+        c.people[slots] = rows.people
         c.peak_multiple[slots] = rows.peak_multiple
         c.peak_same_period[slots] = rows.peak_same_period
         c.peak_at_ms[slots] = rows.peak_at_ms
@@ -142,7 +147,10 @@ class PendingMerchants:
                 return None
             slots = publish_order(self._columns, best_rows(self._columns, candidates, limit))
             self._state[slots] = TAKEN
-            return Taken(slots, self._columns.pick(slots))
+            taken = Taken(slots, self._columns.pick(slots))
+            for slot in slots.tolist():
+                self._columns.texts[slot] = None
+            return taken
 
     def written(self, taken: Taken) -> None:
         """The rows stand in Redis; a merchant that has been offered since waits on."""
@@ -161,6 +169,8 @@ class PendingMerchants:
         rows = taken.rows
         with self._lock:
             self._add(taken.slots, rows.changed, rows.urgent, rows.since_s, rows.arrived_ms)
+            for slot, text in zip(taken.slots.tolist(), rows.texts, strict=True):
+                self._columns.texts[slot] = merged_texts(text, self._columns.texts[slot])
 
     def mark_complete(self) -> None:
         """Have every window of every waiting merchant written: Redis holds nothing of them."""
@@ -178,6 +188,11 @@ class PendingMerchants:
         return None if oldest_s == np.inf else oldest_s
 
 
+def merged_texts(older: Texts | None, newer: Texts | None) -> Texts | None:
+    """Fields of both, the newer ones of the same field."""
+    return newer if older is None else older if newer is None else older | newer
+
+
 def _oldest(one: I64, other: I64) -> I64:
     """The earlier of two arrivals, or the one that is known."""
     earlier = np.minimum(np.where(one < 0, _LATEST, one), np.where(other < 0, _LATEST, other))
@@ -188,6 +203,7 @@ def _empty_columns(size: int) -> PendingRows:
     return PendingRows(
         merchant_ids=[""] * size,
         names=[None] * size,
+        texts=[None] * size,
         shard=np.zeros(size, np.int64),
         since_s=np.full(size, np.inf),
         changed=np.zeros(size, np.uint16),
@@ -195,6 +211,7 @@ def _empty_columns(size: int) -> PendingRows:
         urgent=np.zeros(size, np.bool_),
         measures=np.zeros((size, len(WINDOWS), len(MEASURES)), np.int64),
         ratios=np.zeros((size, len(WINDOWS), len(RATIOS))),
+        people=np.zeros((size, len(DISTINCT), len(DISTINCT_WINDOWS))),
         peak_multiple=np.zeros(size),
         peak_same_period=np.zeros(size),
         peak_at_ms=np.zeros(size, np.int64),

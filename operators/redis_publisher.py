@@ -27,15 +27,19 @@ from operators.redis_errors import RedisSinkError, refusal
 from operators.redis_held import CatchingUp
 from operators.redis_link import Bulk
 from operators.redis_pending import PendingMerchants
+from operators.redis_rollups import PendingRollups, rollup_commands
 from operators.redis_scripts import META_EVENT_TIME, META_WATERMARK
 from operators.redis_session import RedisSession, Run
 from operators.redis_stats import PublisherStats
 from operators.redis_trouble import Trouble
 from operators.redis_writer import MerchantWriter
+from operators.rollup_results import RollupRows
 from schemas import redis_layout
 
 log = logging.getLogger("warroom.redis")
 
+ROLLUPS = -1
+"""Stands for the roll-ups where shards are numbered."""
 GATHER_S = 0.02
 """Wait after the first offer, so that shards that publish together share transactions."""
 FIRST_BACKOFF_S = 0.05
@@ -88,6 +92,8 @@ class RedisPublisher:
         self._trimmed: set[str] = set()
         self._board: BoardRows | None = None
         self._catching_up = CatchingUp(self._read_progress)
+        self._rollups = PendingRollups()
+        self._rollups_catch_up = CatchingUp(lambda _: self._read_rollup_progress())
         self._held: dict[int, dict[str, tuple[int, int]]] = {}
         self._trouble = Trouble(self._session.address)
         self._ever_open = False
@@ -133,6 +139,14 @@ class RedisPublisher:
         with self._changed:
             self._board = rows
             self._series.add(rows.series)
+            self._note_offer()
+
+    def offer_rollups(self, rows: RollupRows) -> None:
+        """Take roll-ups' newest values. Raises what has stopped the publisher, if anything has."""
+        self.check()
+        with self._changed:
+            self._seen.add(ROLLUPS)
+            self._rollups.add(rows)
             self._note_offer()
 
     def check(self) -> None:
@@ -274,10 +288,17 @@ class RedisPublisher:
         shown = self._session.hash_of(redis_layout.shard_progress(self._prefix, shard))
         return {source: int(offset) for source, offset in shown.items()}
 
+    def _read_rollup_progress(self) -> dict[str, int]:
+        if self._settings.start_over:
+            return {}
+        shown = self._session.hash_of(redis_layout.rollup_progress(self._prefix))
+        return {source: int(offset) for source, offset in shown.items()}
+
     def _recover_from_loss(self) -> None:
         log.warning("Redis at %s has lost what was written; writing all of it again", self._session.address)
         self._stats.losses += 1
         self._catching_up.forget()
+        self._rollups_catch_up.forget()
         self._writer.forget()
         self._pending.mark_complete()
         with self._changed:
@@ -298,6 +319,7 @@ class RedisPublisher:
         self._held = self._catching_up.held(self._pending.progress())
         self._trouble.held(self._held)
         self._write_board()
+        self._write_rollups()
         self._write_alerts()
         if self._write_merchants(target) and self._write_series():
             with self._changed:
@@ -323,6 +345,25 @@ class RedisPublisher:
         with self._changed:
             if self._board is board:
                 self._board = None
+
+    def _write_rollups(self) -> None:
+        """Write the roll-ups that are pending, unless they are behind what Redis shows."""
+        while True:
+            with self._changed:
+                progress = self._rollups.progress
+                waiting = len(self._rollups)
+            if not waiting or self._rollups_catch_up.held({ROLLUPS: progress}):
+                return
+            with self._changed:
+                progress, rows = self._rollups.progress, self._rollups.take()
+            try:
+                commands = rollup_commands(rows, progress, self._prefix, self._wall_ms())
+                self._session.send(Bulk(commands))
+                self._session.receive()
+            except redis.RedisError:
+                with self._changed:
+                    self._rollups.put_back(rows)
+                raise
 
     def _write_alerts(self) -> None:
         """Write what is pending; a shard that is behind what Redis shows waits with its alerts, too."""

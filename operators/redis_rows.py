@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from operators.batches import F64, I64, U16
+from operators.batches import F64, I64, U16, Texts
 from schemas.windows import GMV, RATIOS, WINDOWS
 
 UNKNOWN_MS: Final = -1
@@ -23,6 +23,7 @@ class PendingRows:
 
     merchant_ids: list[str]  # n
     names: list[str | None]  # n
+    texts: list[Texts | None]  # n, None: nothing to write
     shard: I64  # n
     since_s: F64  # n, monotonic seconds of the oldest offer that is not written
     changed: U16  # n
@@ -30,6 +31,7 @@ class PendingRows:
     urgent: npt.NDArray[np.bool_]  # n
     measures: I64  # n x W x M
     ratios: F64  # n x W x K
+    people: F64  # n x DISTINCT x DISTINCT_WINDOWS, NaN = absent
     peak_multiple: F64  # n
     peak_same_period: F64  # n
     peak_at_ms: I64  # n
@@ -48,10 +50,11 @@ class PendingRows:
     def pick(self, rows: I64) -> PendingRows:
         """The given rows, in the given order."""
         picked = rows.tolist()
-        ids, names = self.merchant_ids, self.names
+        ids, names, texts = self.merchant_ids, self.names, self.texts
         return PendingRows(
             [ids[i] for i in picked],
             [names[i] for i in picked],
+            [texts[i] for i in picked],
             **{name: getattr(self, name)[rows] for name in ARRAYS},
         )
 
@@ -60,11 +63,13 @@ class PendingRows:
         return PendingRows(
             self.merchant_ids[start:stop],
             self.names[start:stop],
+            self.texts[start:stop],
             **{name: getattr(self, name)[start:stop] for name in ARRAYS},
         )
 
 
-ARRAYS: Final = tuple(f.name for f in fields(PendingRows) if f.name not in ("merchant_ids", "names"))
+_LISTS: Final = ("merchant_ids", "names", "texts")
+ARRAYS: Final = tuple(f.name for f in fields(PendingRows) if f.name not in _LISTS)
 """Names of the columns that are arrays."""
 
 

@@ -13,11 +13,14 @@ from collections.abc import Mapping, Sequence
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from operators.batches import BoardRows, MerchantRows
-from operators.redis_publisher import RedisPublisher
+from operators.redis_publisher import ROLLUPS, RedisPublisher
+from operators.rollup_results import RollupRows
 
 log = logging.getLogger("warroom.redis")
 
 BOARD_PART = "board"
+ROLLUPS_PART = "rollups"
+Result = MerchantRows | BoardRows | RollupRows
 
 
 def shard_part(shard: int) -> str:
@@ -25,8 +28,8 @@ def shard_part(shard: int) -> str:
     return f"shard-{shard:02d}"
 
 
-class RedisSink(FixedPartitionedSink[MerchantRows | BoardRows, bool]):
-    """One partition a shard and one for the board; all of a process share one publisher.
+class RedisSink(FixedPartitionedSink[Result, bool]):
+    """One partition a shard, for the board and for the roll-ups; all of a process share one publisher.
 
     ``part_of``: key of an item to its partition's name. ``local_parts``: those that this worker offers to
     write (all if not given): name those whose shards live here, and rows cross no process boundary.
@@ -61,7 +64,8 @@ class RedisSink(FixedPartitionedSink[MerchantRows | BoardRows, bool]):
         del step_id
         self._publisher.start()
         if resume_state is not None and for_part != BOARD_PART:
-            self._publisher.mark_everything(int(for_part.removeprefix("shard-")))
+            number = ROLLUPS if for_part == ROLLUPS_PART else int(for_part.removeprefix("shard-"))
+            self._publisher.mark_everything(number)
         self._open_parts += 1
         return _RedisPartition(self, self._publisher)
 
@@ -72,15 +76,17 @@ class RedisSink(FixedPartitionedSink[MerchantRows | BoardRows, bool]):
             self._publisher.close(self._flush_limit_s)
 
 
-class _RedisPartition(StatefulSinkPartition[MerchantRows | BoardRows, bool]):
+class _RedisPartition(StatefulSinkPartition[Result, bool]):
     def __init__(self, sink: RedisSink, publisher: RedisPublisher) -> None:
         self._sink = sink
         self._publisher = publisher
 
-    def write_batch(self, values: list[MerchantRows | BoardRows]) -> None:
+    def write_batch(self, values: list[Result]) -> None:
         for value in values:
             if isinstance(value, BoardRows):
                 self._publisher.offer_board(value)
+            elif isinstance(value, RollupRows):
+                self._publisher.offer_rollups(value)
             else:
                 self._publisher.offer(value)
 

@@ -20,6 +20,22 @@ ROWS_PER_WRITE = 256
 """Merchants in a transaction; it keeps the server busy for about 6 ms, during which nobody else is served."""
 
 
+def text_commands(chunk: PendingRows, prefix: str) -> list[bytes]:
+    """Fields that are texts, of the merchants of which they changed."""
+    commands = []
+    for merchant_id, texts in zip(chunk.merchant_ids, chunk.texts, strict=True):
+        if texts is None:
+            continue
+        key = redis_layout.merchant(prefix, merchant_id).encode("utf-8", "surrogatepass")
+        told = [part for name, text in texts.items() if text is not None for part in (name.encode(), text)]
+        gone = [name.encode() for name, text in texts.items() if text is None]
+        if told:
+            commands.append(command(b"HSET", key, *told))
+        if gone:
+            commands.append(command(b"HDEL", key, *gone))
+    return commands
+
+
 class MerchantWriter:
     """Writes merchants' hashes and their shards' progress."""
 
@@ -73,6 +89,7 @@ class MerchantWriter:
                 key = redis_layout.shard_progress(self._prefix, shard).encode()
                 commands += [command(b"DEL", key), command(b"HSET", key, *pairs)]
         commands += self._absent.removals(chunk, absent, self._prefix)
+        commands += text_commands(chunk, self._prefix)
         return Bulk(commands, body, len(chunk)), absent
 
     def _finish(self, chunk: Taken, absent: U64, pending: PendingMerchants) -> int:

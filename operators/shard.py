@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from operators.batches import (
     I32,
@@ -22,8 +23,9 @@ from operators.batches import (
 )
 from operators.bytes_kernels import Interner, intern_packed
 from operators.calendar_days import day_bounds_ms
-from operators.changes import ALL_CHANGED
+from operators.changes import ALL_CHANGED, TEXTS_CHANGED
 from operators.closing import Closing
+from operators.cut_names import CutNumbers
 from operators.delta import ShardBaselines, ShardDelta, Suspect
 from operators.event_clock import EventClock
 from operators.joins import JoinMemory
@@ -31,16 +33,24 @@ from operators.leaders import BoardRules
 from operators.merchant_columns import NO_BASELINE, MerchantColumns
 from operators.milestones import Book, Milestones
 from operators.multiples import Baselines, Rows, known_zone
-from operators.shard_results import results_of, summary_of
+from operators.people_span import Era, Span
+from operators.rollup_share import RollupShare
+from operators.shard_people import ShardPeople
+from operators.shard_results import results_of, stock_texts, summary_of
+from operators.share_texts import ShareTexts
+from operators.shares import NAMES_HELD, MerchantShares
+from operators.stock_notes import ShardStock
+from operators.stocks import Stocks
 from operators.windows import Windows
 from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
-from schemas.windows import FINEST_BUCKET_MS, GMV, SLIDING
+from schemas.windows import FINEST_BUCKET_MS, GMV, ORDERS, SLIDING
 
-STATE_LAYOUT = 2
+STATE_LAYOUT = 4
 """Version of what ``dump`` writes; state of another version is refused."""
 
 LONGEST = SLIDING[-1]
+Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,10 @@ class ShardRules:
     milestone_min_orders: int
     joins_bytes: int
     """Bound for the joins that the shard remembers."""
+    people_bytes: int = 1 << 40
+    """Bound for the people that the shard remembers."""
+    low_stock_minutes: float = 30.0
+    """With less than this left at its present speed, an item is low."""
 
 
 class Shard:
@@ -74,8 +88,17 @@ class Shard:
         self.closing = Closing(self.windows)
         self.milestones = Milestones()
         self.joins = JoinMemory(rules.joins_bytes)
+        self.cut_numbers = CutNumbers(NAMES_HELD)
+        self.shares = MerchantShares(self.zones, self.cut_numbers)
+        self.share_texts = ShareTexts(self.shares)
+        self.for_rollups = RollupShare(self.cut_numbers)
+        self.baselines_at = 0
+        """Rises with every change of baselines."""
+        self.stocks = Stocks(rules.low_stock_minutes)
+        self.people = ShardPeople(rules.people_bytes, with_sale=rules.sale_opens_ms is not None)
         self.late = 0
         self._packed_ms = 0
+        self._swept_hour = 0
 
     def take(self, delta: ShardDelta) -> list[DeadLetter]:
         """Count a delta; the events among its suspects that are late come back as dead letters."""
@@ -85,12 +108,15 @@ class Shard:
             self.touch()  # what merchants without sales are compared with is known only now
         merchants = len(self.merchants)
         self.windows.advance(self.clock.newest_ms, merchants)
+        begun = self.shares.advance(self.clock.newest_ms, self.columns.zone[:merchants])
+        self.columns.shares_changed[begun] = True
         late = self._take_suspects(delta.suspects)
         if len(delta):
             late += self._take_rows(delta)
         if self.clock.watermark_ms >= 0:
             self.closing.close(self.clock.watermark_ms, len(self.merchants), self)
             self._pack()
+            self._sweep()
         self.late += len(late)
         return late
 
@@ -118,14 +144,62 @@ class Shard:
         if int(buckets.min()) * FINEST_BUCKET_MS < self._surely_kept_ms():
             kept = self._kept(rows, buckets)
             late = [self._late_row(delta, int(i)) for i in np.flatnonzero(~kept)]
+        self._take_people(delta, rows, kept)
         if len(delta.joins.rows):
             values = values.copy()  # the delta goes to the journal as it came
-            self.joins.count(delta.joins.rows, delta.joins.people, delta.id_hashes, kept, values)
+            self._count_joins(delta, kept, values)
         if late:
             rows, buckets, values = rows[kept], buckets[kept], values[kept]
             newest_ms, arrived_ms = newest_ms[kept], arrived_ms[kept]
         self._add(rows, buckets, values, newest_ms, arrived_ms)
+        if len(delta.sales):
+            self._add_sales(delta, rows, buckets, kept)
         return late
+
+    def _count_joins(self, delta: ShardDelta, kept: Mask, values: I64) -> None:
+        joins = delta.joins
+        first = self.joins.count(joins.rows, joins.people, delta.id_hashes, kept, values) != 0
+        cuts = self.cut_numbers.cuts(joins.cuts[first], delta.names)
+        self.for_rollups.add_joins(cuts, delta.buckets[joins.rows[first]])
+
+    def _add_sales(self, delta: ShardDelta, rows: I32, buckets: I64, kept: Mask) -> None:
+        """``rows``, ``buckets``: those that are kept."""
+        sales = delta.sales
+        if len(rows) < len(delta):
+            mine = np.flatnonzero(kept[sales.row])
+            sales = sales.pick(mine, (np.cumsum(kept) - 1).astype(np.int32)[sales.row[mine]])
+        mine_rows = rows[sales.row]
+        self.shares.add(sales, delta.names, mine_rows, buckets[sales.row], self.columns.zone[mine_rows])
+        self.columns.shares_changed[mine_rows] = True
+
+    def _take_people(self, delta: ShardDelta, rows: I32, kept: npt.NDArray[np.bool_]) -> None:
+        if delta.person_ends is None or not len(delta.persons):
+            return
+        row = np.repeat(np.arange(len(rows)), np.diff(delta.person_ends, prepend=0))
+        persons = delta.persons
+        if not kept.all():
+            row, persons = row[kept[row]], persons[kept[row]]
+        zone = self.columns.zone[: len(self.merchants)]
+        self.people.take(rows[row], persons, delta.buckets[row], zone, *self.span())
+
+    def span(self) -> tuple[Span, Era]:
+        """Where the windows of people begin now. Needs an event."""
+        newest_ms = self.windows.newest_ms
+        day_ms = self.windows.days.start_ms
+        if len(day_ms) < len(self.zones):  # a zone since the last event: its day is known with the next one
+            day_ms = np.append(day_ms, np.full(len(self.zones) - len(day_ms), day_ms[0]))
+        closing = self.closing
+        span = Span.of(
+            newest_ms, day_ms, self.windows.sale_bucket, closing.next_minute, closing.days.start_ms
+        )
+        return span, Era.of(newest_ms)
+
+    def _sweep(self) -> None:
+        """Once an event-time hour, forget people whom no window will ask for."""
+        if self.closing.next_minute is None or self.closing.next_minute // 60 == self._swept_hour:
+            return
+        self._swept_hour = self.closing.next_minute // 60
+        self.people.sweep(self.columns.zone[: len(self.merchants)], *self.span())
 
     def _add(self, rows: I32, buckets: I64, values: I64, newest_ms: I64, arrived_ms: I64) -> None:
         self.windows.add(rows, buckets, values)
@@ -151,7 +225,7 @@ class Shard:
             return 0
         return (self.clock.watermark_ms // LONGEST.bucket_ms - LONGEST.buckets + 1) * LONGEST.bucket_ms
 
-    def _kept(self, rows: I32, buckets: I64) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def _kept(self, rows: I32, buckets: I64) -> Mask:
         """Whether any window still keeps each bucket, judged by the watermark."""
         kept = (buckets * FINEST_BUCKET_MS >= self._surely_kept_ms()) | (buckets >= self.windows.sale_bucket)
         for i in np.flatnonzero(~kept).tolist():
@@ -171,10 +245,15 @@ class Shard:
         for suspect in suspects:
             row, bucket, values = self._columns_of(suspect)
             if self._kept(row, bucket)[0]:
+                if suspect.person:
+                    zone = self.columns.zone[: len(self.merchants)]
+                    person = np.array([suspect.person], np.uint64)
+                    self.people.take(row, person, bucket, zone, *self.span())
                 if suspect.joined is not None:
                     self._count_join(int(row[0]), suspect.joined, values)
                 stamp = np.array([suspect.event_time_ms], np.int64)
                 self._add(row, bucket, values, stamp, np.array([-1], np.int64))
+                self._cut_suspect(suspect, row, bucket, values)
             else:
                 behind_ms = self.clock.watermark_ms - suspect.event_time_ms
                 detail = f"event_time is {behind_ms} ms behind the watermark; no window keeps its bucket"
@@ -191,6 +270,14 @@ class Shard:
                     )
                 )
         return late
+
+    def _cut_suspect(self, suspect: Suspect, row: I32, bucket: I64, values: I64) -> None:
+        channel, category = suspect.channel, suspect.category
+        cut = self.cut_numbers.cut(channel, category, suspect.tier)
+        self.for_rollups.add_event(cut, int(bucket[0]), values)
+        if values[0, ORDERS]:
+            self.shares.add_order(int(row[0]), cut, values, int(bucket[0]), self.columns.zone[row])
+            self.columns.shares_changed[row] = True
 
     def _columns_of(self, suspect: Suspect) -> tuple[I32, I64, I64]:
         row = self.row_of(suspect.merchant_id)
@@ -223,11 +310,18 @@ class Shard:
             if baseline is not None:
                 self.columns.baseline[row] = self.baselines.put(baseline, held)
                 self.columns.zone[row] = self._zone_number(baseline)
+                self.people.loyalty.know(row, baseline.known_members)
             elif held != NO_BASELINE:
                 self.baselines.remove(held)
                 self.columns.baseline[row] = NO_BASELINE
+                self.people.loyalty.know(row, None)
             self.columns.changed[row] = ALL_CHANGED
             self.columns.ordinary_due[row] = self.columns.watched[row]
+        self.baselines_at += 1
+
+    def take_stock(self, stock: ShardStock) -> None:
+        """What events say of items."""
+        self.stocks.take(stock.notes, self.clock.newest_ms)
 
     def _zone_number(self, baseline: Baseline) -> int:
         name = baseline.timezone or self.rules.timezone
@@ -241,8 +335,9 @@ class Shard:
 
     def take_changed(self) -> MerchantRows | None:
         """Results of every merchant that changed since the last call; None if nothing did."""
-        count = len(self.merchants)
         columns = self.columns
+        stock_rows = self._take_stock_rows()
+        count = len(self.merchants)
         rows = np.flatnonzero(columns.changed[:count] != 0)
         points = self._take_points()
         ordinary = self._take_ordinary()
@@ -251,12 +346,20 @@ class Shard:
             return None
         result = results_of(self, rows)
         result.series = points
+        for i in np.flatnonzero(np.isin(rows, stock_rows)).tolist() if stock_rows else ():
+            result.texts[i] = (result.texts[i] or {}) | stock_texts(self, result.merchant_ids[i])
         result.ordinary = ordinary
         result.alerts = alerts
         columns.changed[rows] = 0
+        columns.shares_changed[rows] = False
         columns.urgent[rows] = False
         columns.arrived_ms[rows] = -1
         return result
+
+    def _take_stock_rows(self) -> list[int]:
+        rows = [self.row_of(merchant_id) for merchant_id in self.stocks.due(self.clock.newest_ms)]
+        self.columns.changed[rows] |= TEXTS_CHANGED
+        return rows
 
     def _take_points(self) -> list[SeriesPoint]:
         names = {row: self.merchants.text(row) for row in np.flatnonzero(self.columns.watched).tolist()}
@@ -286,6 +389,8 @@ class Shard:
     def touch(self) -> None:
         """Have everything handed out again: what was written of it is lost or unknown."""
         self.milestones.touch()
+        self.columns.shares_changed[: len(self.merchants)] = True
+        self.stocks.touch()
         self.columns.changed[: len(self.merchants)] = ALL_CHANGED
         self.columns.ordinary_due[:] = self.columns.watched
 
@@ -327,7 +432,8 @@ class Shard:
     def nbytes(self) -> int:
         """Bytes held."""
         merchants = self.merchants.nbytes + self.columns.nbytes + self.baselines.nbytes
-        return merchants + self.windows.nbytes + self.joins.nbytes
+        merchants += self.joins.nbytes + self.people.nbytes + self.shares.nbytes + self.stocks.nbytes
+        return merchants + self.windows.nbytes
 
     def dump(self) -> bytes:
         """The whole state as bytes."""
@@ -346,14 +452,18 @@ class Shard:
         shard = Shard(number, rules)
         for slot, value in state.items():
             setattr(shard, slot, value)
+        shard.for_rollups = RollupShare(shard.cut_numbers)
+        shard.share_texts = ShareTexts(shard.shares)
+        shard.stocks.low_minutes = rules.low_stock_minutes
         shard.clock.resume(rules.sources, rules.lateness_ms)
         shard.joins.limit_bytes = rules.joins_bytes
+        shard.people.budget.limit_bytes = rules.people_bytes
         return shard
 
 
 _STATE = (
-    *("clock", "merchants", "columns", "baselines", "zones", "windows", "closing"),
-    *("milestones", "joins", "late", "_packed_ms"),
+    *("clock", "merchants", "columns", "baselines", "zones", "windows", "closing", "joins", "people"),
+    *("milestones", "cut_numbers", "shares", "stocks", "late", "_packed_ms", "_swept_hour"),
 )
 _ROW_0 = np.zeros(1, np.int32)
 _KEPT = np.ones(1, np.bool_)

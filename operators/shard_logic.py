@@ -14,12 +14,15 @@ from bytewax.operators import StatefulBatchLogic
 
 from operators.batches import NO_EVENT_MS, BoardRows, MerchantRows, ShardSummary
 from operators.board import Board
+from operators.category_days import CategoryDays, category_days
 from operators.delta import ShardBaselines, ShardDelta
 from operators.metrics import Metrics
 from operators.process_clock import ProcessClock
+from operators.rollup_delta import RollupDelta
 from operators.shard import Shard, ShardRules
 from operators.shard_store import ShardRef, ShardStore
 from operators.stage_times import RESULTS, SNAPSHOT, WINDOWS
+from operators.stock_notes import ShardStock
 from schemas.dead_letters import DeadLetter
 from schemas.windows import MINUTE_MS
 
@@ -38,9 +41,14 @@ class ShardOutput:
     rows: MerchantRows | None = None
     summary: ShardSummary | None = None
     late: list[DeadLetter] = field(default_factory=list)
+    rollups: RollupDelta | None = None
+    category_days: CategoryDays | None = None
 
 
-class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, ShardRef | None]):
+ShardInput = ShardDelta | ShardBaselines | ShardStock
+
+
+class ShardLogic(StatefulBatchLogic[ShardInput, ShardOutput, ShardRef | None]):
     """Keeps one shard. ``lost`` tells whether what was written of the shard is lost and all is wanted."""
 
     def __init__(
@@ -64,6 +72,8 @@ class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, Sh
         self._next_summary = 0.0
         self._refreshed = 0
         self._forgotten = 0
+        self._baselines_told = -1
+        self._thinned = 0
         self._last_refresh = time.monotonic()
         self._last_snapshot: float | None = None
         self._store: ShardStore | None = None
@@ -74,6 +84,7 @@ class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, Sh
             self._shard_held = self._store.load(resume, rules)
             self._minutes_upto_ms = resume.minutes_upto_ms
             self._forgotten = self._shard_held.joins.forgotten
+            self._thinned = self._shard_held.people.thinned
 
     def _shard_of(self, number: int) -> Shard:
         # Bytewax does not tell a logic its key: a new shard learns its number with its first input.
@@ -82,21 +93,25 @@ class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, Sh
             self._shard_held = Shard(number, self._rules)
         return self._shard_held
 
-    def on_batch(self, values: list[ShardDelta | ShardBaselines]) -> tuple[list[ShardOutput], bool]:
+    def on_batch(self, values: list[ShardInput]) -> tuple[list[ShardOutput], bool]:
         """Count what came; now and then, hand on what changed."""
         output = ShardOutput()
         stages = self._clock.stages
         started = stages.start()
         for value in values:
-            if isinstance(value, ShardBaselines):
+            if isinstance(value, ShardStock):
+                self._take_stock(value)
+            elif isinstance(value, ShardBaselines):
                 self._take_baselines(value)
             else:
                 self._take(value, output)
+        if self._shard_held is not None:
+            output.rollups = self._shard_held.for_rollups.take()
         started = stages.lap(WINDOWS, started)
         self._hand_on(output, last=False)
         stages.lap(RESULTS, started)
         told = output.late or output.rows is not None or output.summary is not None
-        return ([output] if told else []), StatefulBatchLogic.RETAIN
+        return ([output] if told or output.rollups is not None else []), StatefulBatchLogic.RETAIN
 
     def _take(self, delta: ShardDelta, output: ShardOutput) -> None:
         shard = self._shard_of(delta.shard)
@@ -105,6 +120,11 @@ class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, Sh
         if self._store is not None:
             self._store.note(delta, shard.closing.next_minute != before)
         self._clock.note(delta.progress)
+
+    def _take_stock(self, stock: ShardStock) -> None:
+        self._shard_of(stock.shard).take_stock(stock)
+        if self._store is not None:
+            self._store.note_stock(stock)
 
     def _take_baselines(self, baselines: ShardBaselines) -> None:
         self._clock.note_baselines(baselines.progress)
@@ -132,6 +152,11 @@ class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, Sh
             output.summary = shard.summary()
             self._metrics.shard(output.summary)
             self._tell_forgotten(output.summary)
+            if self._baselines_told != shard.baselines_at:
+                self._baselines_told = shard.baselines_at
+                output.category_days = category_days(
+                    shard.number, shard.columns, shard.baselines, shard.zones
+                )
             if output.summary.minutes:
                 self._minutes_upto_ms = output.summary.minutes[-1].minute_ms + MINUTE_MS
             cost = time.monotonic() - now
@@ -145,6 +170,14 @@ class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, Sh
                 "raise engine.joins_memory_mib",
                 summary.shard,
                 summary.forgotten_joins,
+            )
+        if summary.thinned > 2 * self._thinned:
+            self._thinned = summary.thinned
+            log.warning(
+                "shard %d has halved the people of merchants to samples %d times for want of memory: their "
+                "numbers are less exact; raise engine.people_memory_mib",
+                summary.shard,
+                summary.thinned,
             )
 
     def _refresh(self, shard: Shard, now: float) -> None:
@@ -162,6 +195,8 @@ class ShardLogic(StatefulBatchLogic[ShardDelta | ShardBaselines, ShardOutput, Sh
     def on_eof(self) -> tuple[list[ShardOutput], bool]:
         """The end of the input, or of this run: hand on everything that is not handed on."""
         output = ShardOutput()
+        if self._shard_held is not None:
+            output.rollups = self._shard_held.for_rollups.take()
         self._hand_on(output, last=True)
         return [output], StatefulBatchLogic.RETAIN
 

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from operators.batches import F64, MULTIPLE_BOUNDS, MerchantRows, ShardSummary
-from operators.leaders import candidates_of
+from operators.batches import F64, MULTIPLE_BOUNDS, NO_EVENT_MS, MerchantRows, ShardSummary, Texts
+from operators.leaders import Candidate, candidates_of, named_best
 from operators.merchant_columns import NO_BASELINE
 from operators.multiples import Rows, multiples_of, peaks_of, ratio
-from operators.rates import rates_of
-from operators.windows import HOUR_WINDOW
-from schemas.windows import GMV, WINDOWS
+from operators.rates import BUYERS, VISITORS, part, rates_of
+from operators.windows import DAY_WINDOW, HOUR_WINDOW
+from schemas import redis_layout
+from schemas.windows import DISTINCT, DISTINCT_WINDOWS, GMV, WINDOWS
 
 if TYPE_CHECKING:
     from operators.shard import Shard
@@ -29,6 +30,7 @@ def results_of(shard: Shard, rows: Rows) -> MerchantRows:
     peak, peak_same_period = peaks_of(rows, columns, shard.baselines, shard.zones)
     measures = columns.sums[rows]
     multiples = multiples_of(rows, columns, shard.baselines, shard.zones, bounds)
+    people = _people_of(shard, rows)
     return MerchantRows(
         shard=shard.number,
         progress=shard.clock.offsets,
@@ -38,7 +40,8 @@ def results_of(shard: Shard, rows: Rows) -> MerchantRows:
         clicked=columns.clicked[rows],
         urgent=columns.urgent[rows],
         measures=measures,
-        ratios=np.concatenate((multiples, rates_of(measures)), axis=2),
+        ratios=np.concatenate((multiples, rates_of(measures, people)), axis=2),
+        people=people,
         peak_multiple=peak,
         peak_same_period=peak_same_period,
         peak_at_ms=np.where(np.isnan(peak), -1, columns.peak_at_ms[rows]),
@@ -48,7 +51,32 @@ def results_of(shard: Shard, rows: Rows) -> MerchantRows:
         baseline_new_members=np.where(having, shard.baselines.new_members[base], np.nan),
         hundred_hours=columns.hundred_hours[rows],
         arrived_ms=columns.arrived_ms[rows],
+        texts=_texts_of(shard, rows),
     )
+
+
+def _texts_of(shard: Shard, rows: Rows) -> list[Texts | None]:
+    """By row, channels and categories of the day, if they changed."""
+    changed = np.flatnonzero(shard.columns.shares_changed[rows])
+    mine = rows[changed].astype(np.int64)
+    texts: list[Texts | None] = [None] * len(rows)
+    shares = shard.share_texts.of(mine, shard.columns.sums[mine, DAY_WINDOW, GMV])
+    for i, (channels, categories) in zip(changed.tolist(), shares, strict=True):
+        texts[i] = {redis_layout.CHANNELS_DAY: channels, redis_layout.CATEGORIES_DAY: categories}
+    return texts
+
+
+def stock_texts(shard: Shard, merchant_id: str) -> Texts:
+    """What is told of a merchant's items."""
+    low, sold_out_at = shard.stocks.texts(merchant_id, shard.clock.newest_ms)
+    return {redis_layout.LOW_STOCK: low, redis_layout.SOLD_OUT_AT: sold_out_at}
+
+
+def _people_of(shard: Shard, rows: Rows) -> F64:
+    if shard.windows.newest_ms == NO_EVENT_MS:
+        return np.full((len(rows), len(DISTINCT), len(DISTINCT_WINDOWS)), np.nan)
+    zone = shard.columns.zone[: len(shard.merchants)]
+    return shard.people.counts(rows.astype(np.int64), zone, *shard.span())
 
 
 def summary_of(shard: Shard) -> ShardSummary:
@@ -58,6 +86,7 @@ def summary_of(shard: Shard) -> ShardSummary:
     held = shard.baselines
     base = columns.baseline[:count]
     candidates = candidates_of(shard.merchants, columns, held, shard.rules.top)
+    candidates |= _by_conversion(shard)
     hour = ratio(
         columns.sums[:count, HOUR_WINDOW, GMV], np.where(base >= 0, shard.baselines.gmv[base], np.nan)
     )
@@ -85,7 +114,25 @@ def summary_of(shard: Shard) -> ShardSummary:
         forgotten_joins=shard.joins.forgotten,
         alerts_active=dict(Counter((a.rule, a.severity) for a in shard.milestones.active.values())),
         alerts_suppressed=shard.milestones.suppressed,
+        registers=None if shard.windows.newest_ms == NO_EVENT_MS else shard.people.registers(shard.span()[0]),
+        people_bytes=shard.people.nbytes,
+        thinned=shard.people.thinned,
     )
+
+
+def _by_conversion(shard: Shard) -> dict[tuple[str, str], list[Candidate]]:
+    """Candidates by conversion: the only metric for which people have to be counted first."""
+    rules = shard.rules.top
+    rows = np.flatnonzero(shard.people.visitors.at_least(rules.min_visitors)[: len(shard.merchants)])
+    people = _people_of(shard, rows)
+    visitors = people[:, VISITORS]
+    scores = np.where(visitors >= rules.min_visitors, part(people[:, BUYERS], visitors), np.nan)
+    return {
+        ("conversion", window): named_best(
+            shard.merchants, shard.columns, shard.baselines, rows, scores[:, w], rules.size
+        )
+        for w, window in enumerate(DISTINCT_WINDOWS)
+    }
 
 
 def _same_period_total(shard: Shard, rows: Rows) -> F64:

@@ -1,32 +1,22 @@
-"""A shard across restarts: a base, a journal of deltas behind it, and a small reference that Bytewax keeps.
-
-At the end of an epoch the deltas taken in it are merged and appended to the shard's journal; the reference
-(files, lengths) is what Bytewax commits. Cost follows what arrived, not what is held. Now and then, one shard
-at a time, the whole state becomes a new base and the journal begins anew. A kill between any two of these
-steps leaves files longer than a committed reference says, never shorter; what stands behind is cut off.
-"""
+"""A shard across restarts: its files, what stands in them, and a small reference that Bytewax keeps."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from operators.batches import I32, Progress
+from operators.batches import I32, I64, Progress
 from operators.bytes_kernels import PADDING_BYTES
+from operators.cut_names import CutNumbers
 from operators.delta import Joins, ShardBaselines, ShardDelta
-from operators.journal import Journal, Retired, read_upto
+from operators.sales_cuts import merge_sales
 from operators.shard import Shard, ShardRules
+from operators.state_files import FilesRef, RebaseTurns, StateFiles
+from operators.stock_notes import ShardStock
 
-_HEAD_BYTES = 5
-_DELTA, _BASELINES = 0, 1
-SMALLEST_JOURNAL_BYTES = 4 * 1024 * 1024
-"""A journal this short is never worth a new base."""
-REBASE_PAUSE_SECONDS = 0.5
-"""A process writes at most one base in this time, so that no epoch has to wait for several."""
+_DELTA, _BASELINES, _STOCK = 0, 1, 2
 
 
 class ShardRef(NamedTuple):
@@ -42,20 +32,10 @@ class ShardRef(NamedTuple):
     watched: tuple[str, ...]
     """Merchants that have a series."""
 
-
-class RebaseTurns:
-    """Lets the shards of one process write their bases one after the other."""
-
-    def __init__(self) -> None:
-        self._next = 0.0
-
-    def take(self) -> bool:
-        """Whether it is somebody's turn now."""
-        now = time.monotonic()
-        if now < self._next:
-            return False
-        self._next = now + REBASE_PAUSE_SECONDS
-        return True
+    @property
+    def files(self) -> FilesRef:
+        """The files alone."""
+        return FilesRef(self.base, self.base_bytes, self.journal, self.journal_bytes)
 
 
 def merge_deltas(deltas: list[ShardDelta]) -> list[ShardDelta]:
@@ -66,15 +46,17 @@ def merge_deltas(deltas: list[ShardDelta]) -> list[ShardDelta]:
     latest: dict[str, Progress] = {d.progress.source: d.progress for d in deltas}
     last = deltas[-1]
     del latest[last.progress.source]
-    merged = [ShardDelta.empty(last.shard, progress) for progress in latest.values()]
+    through = [ShardDelta.empty(last.shard, progress) for progress in latest.values()]
     filled = [d for d in deltas if len(d) or d.suspects]
     if not filled:
-        return [*merged, ShardDelta.empty(last.shard, last.progress)]
+        return [*through, ShardDelta.empty(last.shard, last.progress)]
     texts = [d.id_bytes[d.id_offsets[0] : d.id_offsets[-1]] for d in filled]
     lengths: I32 = np.concatenate([np.diff(d.id_offsets) for d in filled])
     offsets = np.zeros(len(lengths) + 1, np.int32)
     np.cumsum(lengths, out=offsets[1:])
-    merged.append(
+    firsts = np.cumsum([0, *(len(d) for d in filled[:-1])]).tolist()
+    numbers = CutNumbers()
+    through.append(
         ShardDelta(
             shard=last.shard,
             progress=last.progress,
@@ -86,49 +68,53 @@ def merge_deltas(deltas: list[ShardDelta]) -> list[ShardDelta]:
             newest_ms=np.concatenate([d.newest_ms for d in filled]),
             arrived_ms=np.concatenate([d.arrived_ms for d in filled]),
             suspects=[s for d in filled for s in d.suspects],
-            joins=_joins_of(filled),
+            joins=_joins_of(filled, firsts, numbers),
+            sales=merge_sales(
+                [(d.sales, d.names, first) for d, first in zip(filled, firsts, strict=True)], numbers
+            ),
+            person_ends=_person_ends_of(filled),
+            persons=np.concatenate([d.persons for d in filled]),
         )
     )
-    return merged
+    through[-1].names = numbers.names
+    return through
 
 
-def _joins_of(deltas: list[ShardDelta]) -> Joins:
+def _joins_of(deltas: list[ShardDelta], firsts: list[int], numbers: CutNumbers) -> Joins:
     """The joins of all deltas in their order, their rows as they stand one delta behind the other."""
-    before = np.cumsum([0, *(len(d) for d in deltas[:-1])])
     rows: I32 = np.concatenate(
-        [d.joins.rows + n for d, n in zip(deltas, before, strict=True)], dtype=np.int32
+        [d.joins.rows + n for d, n in zip(deltas, firsts, strict=True)], dtype=np.int32
     )
-    return Joins(rows, np.concatenate([d.joins.people for d in deltas]))
+    cuts = [numbers.cuts(d.joins.cuts, d.names) for d in deltas if len(d.joins.cuts)]
+    return Joins(
+        rows,
+        np.concatenate([d.joins.people for d in deltas]),
+        np.concatenate(cuts) if cuts else np.zeros(0, np.int64),
+    )
 
 
-def _blocks(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at < len(data):
-        length = int.from_bytes(data[at : at + 4], "little")
-        yield data[at + 4], data[at + _HEAD_BYTES : at + _HEAD_BYTES + length]
-        at += _HEAD_BYTES + length
+def _person_ends_of(deltas: list[ShardDelta]) -> I64:
+    before = 0
+    ends = []
+    for delta in deltas:
+        held = delta.person_ends
+        ends.append((np.zeros(len(delta), np.int64) if held is None else held) + before)
+        before += len(delta.persons)
+    return np.concatenate(ends)
 
 
 class ShardStore:
     """Files of one shard in ``directory``; new ones carry the name of this run."""
 
     def __init__(self, directory: Path, shard: int, run: str, turns: RebaseTurns) -> None:
-        self._directory = directory
-        self._name = f"{run}-{shard:02d}"
-        self._generation = 0
-        self._turns = turns
-        self._retired = Retired()
-        self._base: str | None = None
-        self._base_bytes = 0
-        self._journal: Journal | None = None
+        self._files = StateFiles(directory, f"{shard:02d}", run, turns)
         self._segment: list[ShardDelta] = []
-        self._blocks: list[bytes] = []
 
     def note(self, delta: ShardDelta, closed_a_minute: bool) -> None:
         """Remember a delta that the shard has taken."""
-        if closed_a_minute or any(s.joined is not None for s in delta.suspects):
+        if closed_a_minute or delta.suspects:
             # What came before it was judged by a watermark of the minute before. And suspects are taken
-            # before rows: merged with deltas before it, an old join would be first where it was not.
+            # before rows: merged with deltas before it, an old join, or an old channel, would be first.
             self._end_segment()
         self._segment.append(delta)
         if closed_a_minute:
@@ -137,92 +123,52 @@ class ShardStore:
     def note_baselines(self, baselines: ShardBaselines) -> None:
         """Remember baselines that the shard has taken."""
         self._end_segment()
-        self._add_block(_BASELINES, baselines.to_bytes())
+        self._files.add(_BASELINES, baselines.to_bytes())
+
+    def note_stock(self, stock: ShardStock) -> None:
+        """Remember what was said of items; it does not matter when, among deltas."""
+        self._files.add(_STOCK, stock.to_bytes())
 
     def _end_segment(self) -> None:
         if self._segment:
             for delta in merge_deltas(self._segment):
-                self._add_block(_DELTA, delta.to_bytes())
+                self._files.add(_DELTA, delta.to_bytes())
             self._segment = []
-
-    def _add_block(self, kind: int, block: bytes) -> None:
-        self._blocks.append(len(block).to_bytes(4, "little") + bytes([kind]) + block)
 
     def save(self, shard: Shard, minutes_upto_ms: int) -> ShardRef:
         """Bring the journal up to now; the reference that names it. Raises ``OSError`` on a full disk."""
         self._end_segment()
-        if self._journal is None:
-            self._journal = Journal(self._path("journal"))
-        if self._blocks:
-            self._journal.append(b"".join(self._blocks))
-            self._blocks = []
-        if self._journal.length > max(SMALLEST_JOURNAL_BYTES, self._base_bytes) and self._turns.take():
-            self._write_base(shard)
-        self._retired.snapshot_taken()
+        files = self._files.save(shard.dump)
         watched = np.flatnonzero(shard.columns.watched).tolist()
         return ShardRef(
-            shard.number,
-            self._base,
-            self._base_bytes,
-            self._journal.path.name,
-            self._journal.length,
-            minutes_upto_ms,
-            tuple(shard.merchants.text(row) for row in watched),
+            shard.number, *files, minutes_upto_ms, tuple(shard.merchants.text(row) for row in watched)
         )
-
-    def _path(self, kind: str) -> Path:
-        return self._directory / f"{self._name}-{self._generation:06d}.{kind}"
-
-    def _write_base(self, shard: Shard) -> None:
-        assert self._journal is not None
-        self._journal.close()
-        self._retired.add(self._journal.path)
-        if self._base is not None:
-            self._retired.add(self._directory / self._base)
-        self._generation += 1
-        base = Journal(self._path("base"))
-        base.append(shard.dump())
-        base.close()
-        self._base, self._base_bytes = base.path.name, base.length
-        self._journal = Journal(self._path("journal"))
 
     def load(self, ref: ShardRef, rules: ShardRules) -> Shard:
         """The shard as it was when ``ref`` was made.
 
         Raises ``OSError`` or ``ValueError`` if a file is missing, was cut or has another layout.
         """
-        shard = Shard(ref.shard, rules)
-        if ref.base is not None:
-            shard = Shard.load(read_upto(self._directory / ref.base, ref.base_bytes), rules)
-        journal = self._directory / ref.journal
-        for kind, block in _blocks(read_upto(journal, ref.journal_bytes)):
+        base, blocks = self._files.load(ref.files)
+        shard = Shard(ref.shard, rules) if base is None else Shard.load(base, rules)
+        for kind, block in blocks:
             if kind == _DELTA:
                 shard.take(ShardDelta.from_bytes(block))
+            elif kind == _STOCK:
+                shard.take_stock(ShardStock.from_bytes(block))
             else:
                 shard.take_baselines(ShardBaselines.from_bytes(block))
         shard.clock.resume(rules.sources, rules.lateness_ms)
         shard.closing.minutes = [p for p in shard.closing.minutes if p.minute_ms >= ref.minutes_upto_ms]
         shard.closing.points = []
+        shard.for_rollups.clear()
         shard.columns.watched[:] = False
         for merchant_id in ref.watched:
             shard.watch(shard.row_of(merchant_id))
         shard.milestones.resumed()
         shard.touch()
-        self._base, self._base_bytes = ref.base, ref.base_bytes
-        self._journal = Journal(journal, ref.journal_bytes)
-        self._drop_strays(ref.shard)
         return shard
-
-    def _drop_strays(self, number: int) -> None:
-        """Files of this shard that the reference does not name were never committed, or are done with."""
-        assert self._journal is not None
-        named = {self._base, self._journal.path.name}
-        for pattern in (f"*-{number:02d}-??????.base", f"*-{number:02d}-??????.journal"):
-            for stray in self._directory.glob(pattern):
-                if stray.name not in named:
-                    stray.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Give back the file."""
-        if self._journal is not None:
-            self._journal.close()
+        self._files.close()

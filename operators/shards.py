@@ -15,6 +15,8 @@ SHARDS: Final = 24
 
 BOARD_KEY: Final = "board"
 """The one key that merges what concerns all shards."""
+ROLLUPS_KEY: Final = "rollups"
+"""The one key that keeps the roll-ups; of two workers it is not on the board's."""
 
 _MASK = (1 << 64) - 1
 

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from itertools import pairwise
-from typing import Generic, NamedTuple
+from typing import Any, Generic, NamedTuple
 
 import numpy as np
 
 from operators.batches import I32, I64, U8, Progress
 from operators.bytes_kernels import U64, Interner, compiled, stable_hash
+from operators.cut_tally import CutTally
 from operators.decode import C, Decoded
 from operators.delta import Joins, ShardDelta, Suspect
+from operators.dimensions import NO_NAMES, Dimensions
+from operators.rollup_delta import RollupDelta
+from operators.sales_cuts import SalesCuts
 from operators.shards import SHARDS
 from schemas.windows import MEASURES
 
@@ -37,6 +41,7 @@ class Groups(NamedTuple):
     newest_ms: I64
     arrived_ms: I64
     counts: I64
+    of: I32  # by event: its group, ``NO_GROUP`` where it is not added up
 
     @staticmethod
     def empty(rows: int) -> Groups:
@@ -49,6 +54,7 @@ class Groups(NamedTuple):
             newest_ms=np.empty(rows, np.int64),
             arrived_ms=np.empty(rows, np.int64),
             counts=np.zeros(1, np.int64),
+            of=np.empty(rows, np.int32),
         )
 
 
@@ -77,6 +83,65 @@ def group_of(groups: Groups, who: int, bucket: int, time_ms: int, stamped_ms: in
     for m in range(MEASURES_WIDE):
         groups.values[begun, m] = 0
     return int(begun)
+
+
+class SeenPeople(NamedTuple):
+    """Room for the people of a batch: their groups, in the order of the stream."""
+
+    groups: I32
+    persons: U64  # as of ``people_tables.person_of``
+    recent: U64  # a power of two: which (group, person) came lately, so that most repetitions stay here
+    counts: I64  # people so far
+
+    @staticmethod
+    def empty(rows: int) -> SeenPeople:
+        """Room for ``rows`` people."""
+        return SeenPeople(
+            np.empty(rows, np.int32), np.empty(rows, np.uint64), np.zeros(_RECENT, np.uint64),
+            np.zeros(1, np.int64),
+        )  # fmt: skip
+
+
+_RECENT = 1 << 13
+
+
+@compiled
+def see(seen: SeenPeople, group: int, person: np.uint64) -> None:
+    """Note a person of a group."""
+    at = seen.counts[0]
+    seen.groups[at] = group
+    seen.persons[at] = person
+    seen.counts[0] = at + 1
+
+
+@compiled
+def see_once(seen: SeenPeople, group: int, person: np.uint64) -> None:
+    """The same for people who may be told any number of times: not if they came lately."""
+    key = (person ^ np.uint64(group)) * np.uint64(0x9E3779B97F4A7C15)
+    slot = np.int64(key >> np.uint64(51))
+    if seen.recent[slot] != key:
+        seen.recent[slot] = key
+        see(seen, group, person)
+
+
+@compiled
+def people_by_row(place: I32, seen: SeenPeople, ends: I64, persons: U64) -> None:
+    """Bring people into the order of rows: those of row ``r`` end at ``ends[r + 1]`` of ``persons``.
+
+    ``place``: of every group, its row; ``ends``: zeros, one more than rows.
+    """
+    count = seen.counts[0]
+    for i in range(count):
+        ends[place[seen.groups[i]] + 1] += 1
+    total = 0
+    for row in range(1, len(ends)):
+        here = ends[row]
+        ends[row] = total  # where the next one of the row goes
+        total += here
+    for i in range(count):
+        row = place[seen.groups[i]] + 1
+        persons[ends[row]] = seen.persons[i]
+        ends[row] += 1
 
 
 @compiled
@@ -109,15 +174,18 @@ def shard_of_merchant(merchant_id: str, shards: int = SHARDS) -> int:
 class Tally(ABC, Generic[C]):
     """Adds up a partition's accepted events. Scratch arrays are kept between batches.
 
-    ``merchants``: the worker's interner, whose rows the columns name.
+    ``merchants``: the worker's interner, whose rows the columns name; ``dimensions``: its other names.
     """
 
-    def __init__(self, merchants: Interner, shards: int = SHARDS) -> None:
+    def __init__(self, merchants: Interner, dimensions: Dimensions, shards: int = SHARDS) -> None:
         self._merchants = merchants
+        self._dimensions = dimensions
+        self._cuts = CutTally(self._dimensions)
         self._shards = shards
         self._shard_of = np.zeros(0, np.uint8)
         self._groups = Groups.empty(1024)
         self._order = np.empty(1024, np.int64)
+        self._seen = SeenPeople.empty(1024)
 
     @abstractmethod
     def _add_up(self, decoded: Decoded[C], suspect_before_ms: int) -> int:
@@ -127,12 +195,27 @@ class Tally(ABC, Generic[C]):
     def _suspect(self, decoded: Decoded[C], row: int) -> Suspect:
         """The event of one row, by itself."""
 
-    def _joins(self) -> tuple[I64, U64]:
-        """Of each join that was added up, in the order of the stream: its group and its person."""
-        return np.zeros(0, np.int64), np.zeros(0, np.uint64)
+    @abstractmethod
+    def _rollups(self, decoded: Decoded[C], progress: Progress) -> RollupDelta:
+        """The sums of the rows in groups, by dimension."""
 
-    def deltas(self, decoded: Decoded[C], suspect_before_ms: int, progress: Progress) -> list[ShardDelta]:
-        """One delta a shard, in the order of shards; also empty ones, for the progress they carry.
+    def _joins(self) -> tuple[I64, U64, I64]:
+        """Of each join that was added up, in the order of the stream: its group, its person, its cut."""
+        return np.zeros(0, np.int64), np.zeros(0, np.uint64), np.zeros(0, np.int64)
+
+    def stock(self, decoded: Decoded[C]) -> list[tuple[str, Any]]:
+        """What accepted events say of items' stock, by shard key."""
+        return []
+
+    def _sales(self, decoded: Decoded[C]) -> SalesCuts:
+        """Paid orders by group, channel and category; ``row`` is the group."""
+        return SalesCuts.empty()
+
+    def deltas(
+        self, decoded: Decoded[C], suspect_before_ms: int, progress: Progress
+    ) -> tuple[list[ShardDelta], RollupDelta]:
+        """One delta a shard, in the order of shards, also empty ones, for the progress they carry; and
+        that of the roll-ups.
 
         Rows older than ``suspect_before_ms`` are not added up; their outcome becomes ``SUSPECT``.
         """
@@ -140,12 +223,31 @@ class Tally(ABC, Generic[C]):
         if rows > len(self._groups.merchants):
             self._groups = Groups.empty(2 * rows)
             self._order = np.empty(2 * rows, np.int64)
-        self._groups.counts[0] = 0
+            self._seen = SeenPeople.empty(2 * rows)
+        self._groups.counts[0] = self._seen.counts[0] = 0
         suspects = self._add_up(decoded, suspect_before_ms)
         deltas = self._split(int(self._groups.counts[0]), progress)
+        self._add_sales(self._sales(decoded), deltas)
         if suspects:
             self._add_suspects(decoded, deltas)
-        return deltas
+        return deltas, self._rollups(decoded, progress)
+
+    def _add_sales(self, sales: SalesCuts, deltas: list[ShardDelta]) -> None:
+        """Give every shard its merchants' sales by channel and category."""
+        if not len(sales):
+            return
+        groups = int(self._groups.counts[0])
+        place = np.empty(groups, np.int32)  # of a group, among its shard's rows
+        place[self._order[:groups]] = np.concatenate([np.arange(len(d), dtype=np.int32) for d in deltas])
+        bounds = np.zeros(self._shards + 1, np.int64)
+        order = np.empty(len(sales), np.int64)
+        order_by_shard(self._shard_of, self._groups.merchants[sales.row], len(sales), order, bounds)
+        for delta, (start, stop) in zip(deltas, pairwise(bounds.tolist()), strict=True):
+            if start == stop:
+                continue
+            mine = order[start:stop]
+            delta.sales = sales.pick(mine, place[sales.row[mine]])
+            delta.names = self._dimensions.names
 
     def _split(self, groups: int, progress: Progress) -> list[ShardDelta]:
         self._know_shards()
@@ -161,6 +263,7 @@ class Tally(ABC, Generic[C]):
         newest = held.newest_ms[order]
         arrived = held.arrived_ms[order]
         joins = self._joins_by_shard(order, bounds)
+        ends, persons = self._people_by_row(order)
         edges = bounds.tolist()
         return [
             ShardDelta(
@@ -174,13 +277,25 @@ class Tally(ABC, Generic[C]):
                 newest_ms=newest[start:stop],
                 arrived_ms=arrived[start:stop],
                 joins=joins[shard] if joins else Joins.none(),
+                names=self._dimensions.names if joins and len(joins[shard].rows) else NO_NAMES,
+                person_ends=ends[start + 1 : stop + 1] - ends[start],
+                persons=persons[ends[start] : ends[stop]],
             )
             for shard, (start, stop) in enumerate(pairwise(edges))
         ]
 
+    def _people_by_row(self, order: I64) -> tuple[I64, U64]:
+        """Where the people of each row end, behind a 0, and all of them in the order of rows."""
+        place = np.empty(len(order), np.int32)
+        place[order] = np.arange(len(order), dtype=np.int32)
+        ends = np.zeros(len(order) + 1, np.int64)
+        persons = np.empty(int(self._seen.counts[0]), np.uint64)
+        people_by_row(place, self._seen, ends, persons)
+        return ends, persons
+
     def _joins_by_shard(self, order: I64, bounds: I64) -> list[Joins]:
         """The joins of every shard, their rows counted within its delta; nothing if there are none."""
-        groups, people = self._joins()
+        groups, people, cuts = self._joins()
         if not len(groups):
             return []
         place = np.empty(len(order), np.int64)
@@ -190,8 +305,8 @@ class Tally(ABC, Generic[C]):
         row -= bounds[shard]
         by_shard = np.argsort(shard, kind="stable")
         edges = np.searchsorted(shard[by_shard], np.arange(self._shards + 1)).tolist()
-        rows, people = row[by_shard].astype(np.int32), people[by_shard]
-        return [Joins(rows[start:stop], people[start:stop]) for start, stop in pairwise(edges)]
+        rows, people, cuts = row[by_shard].astype(np.int32), people[by_shard], cuts[by_shard]
+        return [Joins(rows[a:b], people[a:b], cuts[a:b]) for a, b in pairwise(edges)]
 
     def _know_shards(self) -> None:
         known = len(self._shard_of)

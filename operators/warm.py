@@ -18,22 +18,30 @@ from operators.decode import ClickDecoder, OrderDecoder, raw_batch
 from operators.dedup import FIRST_TABLE_SLOTS, Dedup, DedupBudget
 from operators.dedup_store import DedupStore
 from operators.delta import ShardDelta
+from operators.dimensions import Dimensions
 from operators.event_lane import EventLane
 from operators.kafka_message_kernels import MessageColumns, read_messages, take_messages
 from operators.leaders import BoardRules
 from operators.order_tally import OrderTally
+from operators.people_distinct import Distinct, PeopleBudget
+from operators.people_loyalty import Loyalty
+from operators.people_span import Era, Span
+from operators.people_tables import BUYER, TIME_BITS, person_of
 from operators.process_clock import ProcessClock
 from operators.redis_encoding import RowEncoder
 from operators.redis_pending import PendingMerchants
+from operators.rollups import RollupRules, Rollups
 from operators.shard import Shard, ShardRules
-from operators.shard_store import RebaseTurns, ShardStore
+from operators.shard_people import ShardPeople, people_of_all
+from operators.shard_store import ShardStore
 from operators.shards import SHARDS
-from schemas.windows import DAY_MS, DEFAULT_TIMEZONE, LATENESS_MS
+from operators.state_files import RebaseTurns
+from schemas.windows import DAY_MS, DEFAULT_TIMEZONE, FINEST_BUCKET_MS, HOUR_MS, LATENESS_MS
 
 _START_MS = 1_576_080_000_000
 _ORDER = (
     b'{"order_id":"o%d","merchant_id":"m%d","member_id":"u","amount":1,"quantity":1,'
-    b'"status":"paid","event_time":%d}'
+    b'"status":"paid","event_time":%d,"channel":"c","category":"k","city_tier":1,"stock_left":null}'
 )
 _CLICK = (
     b'{"event_id":"e%d","merchant_id":"m%d","visitor_id":"u%d","action":"%b","source":"map",'
@@ -48,15 +56,18 @@ def warm(directory: Path) -> None:
     top = BoardRules(10)
     rules = ShardRules(sources, LATENESS_MS, DEFAULT_TIMEZONE, _START_MS, top, ("m1",), 24, 1, 1 << 12)
     merchants = Interner(4, 16)
+    dimensions = Dimensions()
     dedup = Dedup(DAY_MS, DedupBudget(1 << 24))
     lane = EventLane(
-        "orders", 0, OrderDecoder(merchants), dedup, OrderTally(merchants),
+        "orders", 0, OrderDecoder(merchants, dimensions), dedup, OrderTally(merchants, dimensions),
         DedupStore(directory, "warm"), ProcessClock(), LATENESS_MS, _START_MS,
     )  # fmt: skip
     clicks = EventLane(
-        "clicks", 0, ClickDecoder(merchants), Dedup(DAY_MS, DedupBudget(1 << 24)), ClickTally(merchants),
+        "clicks", 0, ClickDecoder(merchants, dimensions), Dedup(DAY_MS, DedupBudget(1 << 24)),
+        ClickTally(merchants, dimensions),
         None, ProcessClock(), LATENESS_MS, _START_MS,
     )  # fmt: skip
+    rollups = Rollups(RollupRules(sources, LATENESS_MS, DEFAULT_TIMEZONE, _START_MS))
     shards = [Shard(number, rules) for number in range(SHARDS)]
     stores = [ShardStore(directory, number, "warm", RebaseTurns()) for number in range(SHARDS)]
     for minute in range(0, 130, 10):
@@ -68,9 +79,13 @@ def warm(directory: Path) -> None:
             for n in range(1000)
         ]
         seen = clicks.take(raw_batch("clicks", 0, minute * 1000, values, at_ms))
+        for _, rollup in (*output.to_rollups, *seen.to_rollups):
+            rollups.take(rollup)
         for _, delta in (*output.to_shards, *seen.to_shards):
             shards[delta.shard].take(ShardDelta.from_bytes(delta.to_bytes()))
             stores[delta.shard].note(delta, True)
+            if (share := shards[delta.shard].for_rollups.take()) is not None:
+                rollups.take(share)
     for _, delta in (*lane.pulse(Standing.ENDED).to_shards, *clicks.pulse(Standing.ENDED).to_shards):
         shards[delta.shard].take(delta)
     dedup.mark(
@@ -87,9 +102,33 @@ def warm(directory: Path) -> None:
             pending.offer(rows)
             if (taken := pending.take(len(rows))) is not None:
                 encoder.encode(taken.rows, 0)
+    for shard in shards:
+        shard.shares.advance(at_ms + 2 * DAY_MS, shard.columns.zone[: len(shard.merchants)])
+    _warm_people()
     messages = MessageColumns.empty(1)
     read_messages(messages, 0, 0)
     take_messages(messages, 0, 0, np.zeros(1, np.uint8), 0, 0)
+
+
+def _warm_people() -> None:
+    """What happens to the people of merchants only when there are many, when memory is short, or in time."""
+    zone, start_ms = np.zeros(1, np.uint8), np.array([_START_MS])
+    rows = np.zeros(99, np.int32)
+    persons = np.arange(99, dtype=np.uint64) << np.uint64(TIME_BITS) | np.uint64(BUYER)
+    for limit in (0, 1 << 30):
+        budget = PeopleBudget(limit)
+        people = Distinct(budget, with_sale=True, most_entries=32), Loyalty(budget, most_buyers=32)
+        for later_ms in (HOUR_MS, 2_000 * DAY_MS):
+            newest_ms = _START_MS + later_ms
+            span = Span.of(newest_ms, start_ms, _START_MS // FINEST_BUCKET_MS, 0, start_ms)
+            buckets = np.full(99, newest_ms // FINEST_BUCKET_MS)
+            for part in people:
+                part.add(rows, persons, buckets, zone, span, Era.of(newest_ms))
+                part.sweep(zone, span, Era.of(newest_ms))
+        people[0].counts(np.zeros(1, np.int64), zone, span, Era.of(newest_ms))
+        people[1].know(0, ["u"])
+    people_of_all([ShardPeople(1 << 20, with_sale=True).registers(span)])
+    person_of(np.uint64(1), BUYER)
 
 
 def main() -> None:

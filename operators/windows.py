@@ -82,7 +82,8 @@ def add_to_sums(
                 clicked[row] = True
                 changed[row] |= np.uint16(CLICK_CHANGED)
         elif groups == 0:
-            groups = 1  # an order that adds nothing, a repeated join: the newest event has changed
+            # An order that adds nothing, or a repeated join: the newest event and the visitors have changed.
+            groups = 3 if clicked[row] else 1
         for w in range(6):
             if w < 4:
                 inside = bucket >= oldest[w]
@@ -101,7 +102,8 @@ def subtract_from_sums(rows: I32, values: I64, window: int, sums: I64, changed: 
     """Take the columns of a bucket that left ``window`` out of its sums."""
     for i in range(len(rows)):
         row = rows[i]
-        changed[row] |= _bits(_groups_of(values[i]), window)
+        # Where nothing was added, a visitor may have come who now leaves.
+        changed[row] |= _bits(_groups_of(values[i]) or 2, window)
         for m in range(MEASURES_WIDE):
             sums[row, window, m] -= values[i, m]
 

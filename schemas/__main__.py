@@ -12,11 +12,13 @@ from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
 from schemas.events import Click, Order
 from schemas.results import MerchantResult
+from schemas.stock import Stock
 
 PUBLISHED = Path(__file__).parent / "published"
 RECORDS: dict[str, type[msgspec.Struct]] = {
     "order": Order,
     "click": Click,
+    "stock": Stock,
     "baseline": Baseline,
     "merchant_result": MerchantResult,
     "alert": Alert,

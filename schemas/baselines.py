@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from schemas.events import Id
 
 HOURS: Final = 24
+MOST_KNOWN_MEMBERS: Final = 100_000
 SHARE_TOLERANCE: Final = 1e-6
 
 
@@ -17,7 +18,8 @@ class Baseline(Struct, frozen=True, omit_defaults=True):
     """The daily average of each measure over ``days`` past days and its spread over the 24 hours.
 
     ``daily``: measure name to its daily average (gmv in fen). ``hourly_share``: 24 shares of a day's
-    sales, in the merchant's time zone, that sum to 1.
+    sales, in the merchant's time zone, that sum to 1. ``known_members``: who was a member before, so that
+    buyers who come back can be told.
     """
 
     merchant_id: Id
@@ -29,6 +31,7 @@ class Baseline(Struct, frozen=True, omit_defaults=True):
     category: str | None = None
     estimated: bool | None = None
     spread: dict[str, float] | None = None
+    known_members: Annotated[list[Id], Meta(max_length=MOST_KNOWN_MEMBERS)] | None = None
 
 
 def problem(baseline: Baseline) -> str | None:

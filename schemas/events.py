@@ -45,6 +45,7 @@ class Order(Struct, frozen=True, gc=False):
     city_tier: int | None = None
     item_id: str | None = None
     first_order: bool | None = None
+    stock_left: Annotated[int, Meta(ge=0, le=MAX_QUANTITY)] | None = None
 
 
 class Click(Struct, frozen=True, gc=False):

@@ -28,6 +28,13 @@ HUNDRED_HOURS: Final = "hours_to_100_new_members"
 """From the start of the merchant's day to the end of the closed minute in which its 100th member came."""
 HUNDRED_HOURS_SALE: Final = "hours_to_100_new_members:sale"
 """The same from the opening of the sale."""
+CHANNELS_DAY: Final = "channels:day"
+CATEGORIES_DAY: Final = "categories:day"
+"""JSON arrays of [value, orders, gmv in fen, share of the day's gmv or null], the greatest gmv first."""
+LOW_STOCK: Final = "low_stock"
+"""JSON array of [item, stock left, units a minute of the last 5, sold out at (ms)], the soonest first."""
+SOLD_OUT_AT: Final = "sold_out_at"
+"""When the first of the merchant's items will be gone at its present speed, in ms."""
 MULTIPLE_DECIMALS: Final = 6
 """Multiples are written as decimal numbers rounded to this many places."""
 
@@ -70,6 +77,11 @@ def meta(prefix: str) -> str:
 def shard_progress(prefix: str, shard: int) -> str:
     """Hash: ``topic/partition`` to the next offset whose events may show in this shard's merchants."""
     return f"{prefix}progress:{shard:02d}"
+
+
+def rollup_progress(prefix: str) -> str:
+    """Hash: ``topic/partition`` to the next offset whose events may show in the roll-ups."""
+    return f"{prefix}progress:rollups"
 
 
 def alerts(prefix: str) -> str:

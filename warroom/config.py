@@ -200,7 +200,12 @@ def _refuse_impossible_pairs(settings: Settings, by_path: Mapping[str, Given]) -
             f"ports up to {last}; must be at most {65_536 - settings.engine.workers}"
         )
     kafka = settings.kafka
-    topics = {"orders": kafka.orders, "clicks": kafka.clicks, "baselines": kafka.baselines}
+    topics = {
+        "orders": kafka.orders,
+        "clicks": kafka.clicks,
+        "stock": kafka.stock,
+        "baselines": kafka.baselines,
+    }
     topics["dead_letters"] = kafka.dead_letters
     names = list(topics.values())
     for key, name in topics.items():
@@ -209,5 +214,5 @@ def _refuse_impossible_pairs(settings: Settings, by_path: Mapping[str, Given]) -
             if given:
                 raise ConfigurationError(
                     f"{given.origin}: kafka.{key} = {name!r}: another setting names the same topic; "
-                    "orders, clicks, baselines and dead_letters must be topics of their own"
+                    "orders, clicks, stock, baselines and dead_letters must be topics of their own"
                 )

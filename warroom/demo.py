@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,7 @@ from loadgen.summary import Summary
 from loadgen.verify import differences
 from warroom.dead_letters import count_dead_letters
 from warroom.demo_check import Verdict, verdict_of, verdict_text
+from warroom.demo_people import read_people
 from warroom.demo_stage import DRAIN_SECONDS, FEATURED, Pace, Stage
 from warroom.errors import WarroomError
 from warroom.metrics_reader import read_vitals
@@ -112,26 +114,31 @@ def _progress(stage: Stage, reader: ResultsReader) -> str:
     best = reader.merchants([i for i, _ in reader.top("sales_multiple", "1h", 1)])
     leader = next((m.result for m in best if m is not None), None)
     text = moment(clock.event_time_ms, stage.settings.engine.timezone, "%m-%d %H:%M")
-    text += f"  {int(totals.get('orders:sale', 0)):>9,} orders  {clock.merchants:,} merchants"
+    text += f"  {int(totals.get('orders:sale', 0)):>9,} orders"
+    text += f"  {int(totals.get('views:sale', 0)):>9,} views  {clock.merchants:,} merchants"
     if leader is not None:
         text += f"  leading: {leader.name} {leader.multiples.get('sales_multiple:1h', 0.0):.1f} × in an hour"
     return text
 
 
-def _drain(stage: Stage) -> int:
-    """Wait until every message is counted, then have the war room finish; the number of duplicates."""
+def _drain(stage: Stage) -> Mapping[str, int]:
+    """Wait until every message is counted, then have the war room finish; its duplicates by topic."""
     summary = msgspec.json.decode(stage.summary_file.read_bytes(), type=Summary)
-    metrics, orders = stage.settings.metrics, stage.settings.kafka.orders
-    wanted = sum(summary.messages.values())
+    metrics = stage.settings.metrics
+    wanted = Counter[str]()
+    for partition, count in summary.messages.items():
+        wanted[partition.rpartition("/")[0]] += count
     workers = stage.settings.engine.workers
 
     def all_counted() -> bool:
         stage.raise_if_failed()
-        return read_vitals(metrics.host, metrics.port, workers).messages[orders] >= wanted
+        read = read_vitals(metrics.host, metrics.port, workers).messages
+        return all(read[topic] >= count for topic, count in wanted.items())
 
     if not wait_until(all_counted, DRAIN_SECONDS):
-        raise WarroomError(f"not all of {wanted:,} messages were read within {DRAIN_SECONDS:g} s of the last")
-    duplicates = read_vitals(metrics.host, metrics.port, workers).events["duplicate"]
+        total = wanted.total()
+        raise WarroomError(f"not all of {total:,} messages were read within {DRAIN_SECONDS:g} s of the last")
+    duplicates = read_vitals(metrics.host, metrics.port, workers).duplicates
     stage.war_room.send_signal(signal.SIGUSR1)
     if not wait_until(lambda: stage.war_room.poll() is not None, DRAIN_SECONDS):
         raise WarroomError(f"the war room did not finish within {DRAIN_SECONDS:g} s")
@@ -152,13 +159,14 @@ def _report(stage: Stage, reader: ResultsReader) -> BattleReport:
     )
 
 
-def _verdict(stage: Stage, report: BattleReport, answers: Answers, duplicates: int) -> Verdict:
+def _verdict(stage: Stage, report: BattleReport, answers: Answers, duplicates: Mapping[str, int]) -> Verdict:
     kafka, redis = stage.settings.kafka, stage.settings.redis
     return verdict_of(
         report,
         answers,
         count_dead_letters(kafka.brokers, kafka.dead_letters),
         duplicates,
+        read_people(redis.url, redis.prefix, FEATURED),
         differences(redis.url, redis.prefix, answers),
     )
 

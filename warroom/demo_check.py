@@ -6,29 +6,15 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import UNSET, Struct
 
-from loadgen.oracle import Answers
-from loadgen.verify import Difference
+from loadgen.difference import Difference
+from loadgen.oracle import Answers, fields_of
 from schemas.dead_letters import REASONS
 from warroom.cells import left, right
+from warroom.demo_checks import Check, counted, decimal
+from warroom.demo_people import People, duplicate_checks, people_checks
 from warroom.phrases import Language
 from warroom.report import BattleReport, MerchantStory
 from warroom.report_text import WIDTH, yuan
-
-_NONE = "–"
-
-
-class Check(Struct, frozen=True):
-    """One number: what Warroom says and what the oracle says, as text of the same form."""
-
-    what_zh: str
-    what_en: str
-    ours: str
-    oracle: str
-
-    @property
-    def agrees(self) -> bool:
-        """Whether both are the same."""
-        return self.ours == self.oracle
 
 
 class Verdict(Struct, frozen=True):
@@ -47,19 +33,22 @@ def verdict_of(
     report: BattleReport,
     answers: Answers,
     dead_letters: Mapping[str, int],
-    duplicates: int,
+    duplicates: Mapping[str, int],
+    people: People,
     differences: list[Difference],
 ) -> Verdict:
     """Compare what was reported, refused and left out with the oracle."""
     checks = [
         *_stories(report, answers),
         *_totals(report, answers),
-        *_refused(answers, dead_letters, duplicates),
+        *people_checks(people, answers, report.window),
+        *_refused(answers, dead_letters),
+        *duplicate_checks(duplicates, answers),
     ]
     told = [
         f"{d.merchant} {d.field}: {d.found or 'absent'}, oracle {d.expected or 'absent'}" for d in differences
     ]
-    fields = sum(len(m.measures) + len(m.multiples) for m in answers.merchants.values())
+    fields = sum(fields_of(m) for m in answers.merchants.values())
     checks.append(
         Check(
             f"{len(answers.merchants):,} 個商家的每個欄位",
@@ -89,22 +78,21 @@ def _stories(report: BattleReport, answers: Answers) -> Iterator[Check]:
         )
         orders = mine.orders if mine else None
         gmv_fen = mine.gmv_fen if mine else None
-        yield Check(f"{name} 訂單", f"{name} orders", _count(orders), _count(story.orders))
+        yield Check(f"{name} 訂單", f"{name} orders", counted(orders), counted(story.orders))
         yield Check(f"{name} 成交額", f"{name} GMV", _amount(gmv_fen), _amount(story.gmv_fen))
 
 
 def _totals(report: BattleReport, answers: Answers) -> Iterator[Check]:
     totals, window = answers.totals, report.window
-    yield Check("全部訂單", "all orders", _count(report.orders), _count(totals[f"orders:{window}"]))
+    yield Check("全部訂單", "all orders", counted(report.orders), counted(totals[f"orders:{window}"]))
     yield Check("全部成交額", "all GMV", _amount(report.gmv_fen), _amount(totals[f"gmv:{window}"]))
     yield Check("全部退款", "all refunds", _amount(report.refunds_fen), _amount(totals[f"refunds:{window}"]))
 
 
-def _refused(answers: Answers, dead_letters: Mapping[str, int], duplicates: int) -> Iterator[Check]:
+def _refused(answers: Answers, dead_letters: Mapping[str, int]) -> Iterator[Check]:
     for reason in REASONS:
         ours, oracle = dead_letters.get(reason, 0), answers.dead_letters.get(reason, 0)
-        yield Check(f"退件 {reason}", f"dead letters: {reason}", _count(ours), _count(oracle))
-    yield Check("重複訂單", "duplicates", _count(duplicates), _count(answers.duplicates))
+        yield Check(f"退件 {reason}", f"dead letters: {reason}", counted(ours), counted(oracle))
 
 
 def _peak(story: MerchantStory | None) -> float | None:
@@ -120,17 +108,11 @@ def _half_day(story: MerchantStory | None) -> float | None:
 
 
 def _multiple(what_zh: str, what_en: str, ours: float | None, oracle: float | None) -> Check:
-    # Redis has six decimals.
-    texts = [_NONE if m is None else f"{m:.6f}" for m in (ours, oracle)]
-    return Check(what_zh, what_en, *texts)
-
-
-def _count(number: int | None) -> str:
-    return _NONE if number is None else f"{number:,}"
+    return Check(what_zh, what_en, decimal(ours), decimal(oracle))
 
 
 def _amount(fen: int | None) -> str:
-    return _NONE if fen is None else yuan(fen)
+    return counted(None) if fen is None else yuan(fen)
 
 
 MOST_DIFFERENCES = 20

@@ -20,6 +20,7 @@ class Vitals:
     workers_up: int = 0
     messages: Counter[str] = field(default_factory=Counter)  # by topic
     events: Counter[str] = field(default_factory=Counter)  # by outcome
+    duplicates: Counter[str] = field(default_factory=Counter)  # by topic
     dead_letters: Counter[str] = field(default_factory=Counter)  # by reason
     lag_messages: int = 0
     stage_seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
@@ -48,6 +49,8 @@ def _add(vitals: Vitals, text: str) -> None:
                     vitals.messages[sample.labels["topic"]] += value
                 case "warroom_events_total":
                     vitals.events[sample.labels["outcome"]] += value
+                    if sample.labels["outcome"] == "duplicate":
+                        vitals.duplicates[sample.labels["topic"]] += value
                 case "warroom_dead_letters_total":
                     vitals.dead_letters[sample.labels["reason"]] += value
                 case "warroom_stage_cpu_seconds_total":

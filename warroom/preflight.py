@@ -72,8 +72,8 @@ def topic_partitions(settings: KafkaSettings, stopping: Callable[[], bool]) -> t
 
 
 def _topics(settings: KafkaSettings) -> tuple[str, ...]:
-    clicks = (settings.clicks,) if settings.clicks else ()
-    return (settings.orders, *clicks, settings.baselines, settings.dead_letters)
+    optional = [topic for topic in (settings.clicks, settings.stock) if topic]
+    return (settings.orders, *optional, settings.baselines, settings.dead_letters)
 
 
 def _partitions_of(settings: KafkaSettings, topics: Mapping[str, TopicMetadata], name: str) -> int:

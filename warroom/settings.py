@@ -96,6 +96,9 @@ class KafkaSettings(Section):
     clicks: TopicNameOrNone = Field(
         default="clicks", description=f"{_TOPIC}, or an empty text: there is no click stream"
     )
+    stock: TopicNameOrNone = Field(
+        default="", description=f"{_TOPIC}, or an empty text: no topic tells what is left of items"
+    )
     baselines: TopicName = Field(default="baselines", description=_TOPIC)
     dead_letters: TopicName = Field(default="dead-letters", description=_TOPIC)
     group: str = Field(
@@ -157,7 +160,11 @@ class EngineSettings(Section):
         default=600.0, ge=0, le=86_400, description="seconds from 0 to 86400"
     )
     dedup_memory_mib: int = Field(default=1024, ge=1, le=1_048_576, description="mebibytes from 1 to 1048576")
+    low_stock_minutes: float = Field(default=30.0, ge=0, le=10_080, description="minutes from 0 to 10080")
     joins_memory_mib: int = Field(default=1024, ge=1, le=1_048_576, description="mebibytes from 1 to 1048576")
+    people_memory_mib: int = Field(
+        default=2048, ge=16, le=1_048_576, description="mebibytes from 16 to 1048576"
+    )
     timezone: Annotated[str, AfterValidator(_known_timezone)] = Field(
         default=DEFAULT_TIMEZONE, description="a time zone of the IANA database, such as Asia/Shanghai"
     )

@@ -16,6 +16,7 @@ def options_of(settings: Settings, *, bounded: bool = False) -> WarRoomOptions:
             brokers=kafka.brokers,
             orders=kafka.orders,
             clicks=kafka.clicks,
+            stock=kafka.stock,
             baselines=kafka.baselines,
             dead_letters=kafka.dead_letters,
             client=dict(kafka.client),
@@ -39,7 +40,9 @@ def _engine(settings: Settings, bounded: bool) -> EngineOptions:
         epoch_credit_bytes=engine.epoch_credit_mib * MEBIBYTE,
         dedup_horizon_ms=round(engine.dedup_horizon_seconds * SECOND_MS),
         dedup_memory_bytes=engine.dedup_memory_mib * MEBIBYTE,
+        low_stock_minutes=engine.low_stock_minutes,
         joins_memory_bytes=engine.joins_memory_mib * MEBIBYTE,
+        people_memory_bytes=engine.people_memory_mib * MEBIBYTE,
         timezone=engine.timezone,
         sale_opens_ms=None if opens is None else milliseconds(opens),
         top=BoardRules(

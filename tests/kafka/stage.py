@@ -84,7 +84,15 @@ class Stage:
         command = [
             *(sys.executable, "-m", "loadgen.cli", "run", "double12-2019", "--orders", str(orders)),
             *("--brokers", self.kafka.address, "--topic-orders", self.orders),
-            *("--topic-baselines", self.baselines, "--oracle", str(self.oracle), *flags),
+            *(
+                "--topic-baselines",
+                self.baselines,
+                "--topic-clicks",
+                "",
+                "--oracle",
+                str(self.oracle),
+                *flags,
+            ),
         ]
         return self._start(command, self.directory / "load.log", None)
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import msgspec
 
 from loadgen import scenario as scenarios
+from loadgen.facts import Facts
 from loadgen.oracle import Answers, answer
 from loadgen.plan import Plan, make_plan
 from loadgen.run import asked
 from loadgen.scenario import Scenario
-from loadgen.stream import Facts, blocks
+from loadgen.stream import blocks
 from loadgen.truth import Truth
 from schemas.events import Order
 
@@ -33,12 +34,16 @@ def small_day(orders: int = 20_000, hours: int = 24, seed: int = 20191212) -> Sc
     return msgspec.structs.replace(day, orders=orders, hours=hours, seed=seed)
 
 
-def all_sent(plan: Plan, per_message: int = 1) -> list[Sent]:
-    """Every event of a plan, partition after partition, each in the order of sending."""
-    by_partition: list[list[Sent]] = [[] for _ in range(plan.partitions)]
-    counts = [0] * plan.partitions
+ORDERS, CLICKS = 0, 1
+
+
+def all_sent(plan: Plan, per_message: int = 1, lane: int = ORDERS) -> list[Sent]:
+    """Every event of a plan's topic, partition after partition, each in the order of sending."""
+    partitions = plan.click_partitions if lane == CLICKS else plan.partitions
+    by_partition: list[list[Sent]] = [[] for _ in range(partitions)]
+    counts = [0] * partitions
     for block in blocks(plan, per_message):
-        for m in block.messages:
+        for m in (m for m in block.messages if m.lane == lane):
             for i in range(len(m)):
                 for line in m.value(i).split(b"\n"):
                     sent = Sent(
@@ -50,15 +55,18 @@ def all_sent(plan: Plan, per_message: int = 1) -> list[Sent]:
 
 
 def all_facts(plan: Plan) -> list[Facts]:
-    """The truth about every cell of a plan."""
+    """The truth about the orders of every cell of a plan."""
     return [facts for block in blocks(plan) for facts in block.facts]
 
 
 def answers_of(plan: Plan) -> Answers:
     """What the oracle says about a whole plan."""
     truth = Truth()
-    for facts in all_facts(plan):
-        truth.add(facts)
+    for block in blocks(plan):
+        for facts in block.facts:
+            truth.add(facts)
+        for clicks in block.click_facts:
+            truth.add_clicks(clicks)
     return answer(asked(plan), truth)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -69,8 +70,55 @@ def test_the_oracle_equals_plain_counting_of_the_file(broker: str, loadgen: Load
         if columns[3] == "buy" and columns[2] and len(columns) == 5 and columns[4].isdigit():
             counted[f"c{columns[2]}"] = counted.get(f"c{columns[2]}", 0) + 1
     oracle = json.loads((tmp_path / "oracle.json").read_text())
-    assert {m: e["measures"]["orders:day"] for m, e in oracle["merchants"].items()} == counted
-    assert all(e["measures"]["gmv:day"] == 100 * counted[m] for m, e in oracle["merchants"].items())
+    sold = {m: e["measures"] for m, e in oracle["merchants"].items() if e["measures"]["orders:day"]}
+    assert {m: measures["orders:day"] for m, measures in sold.items()} == counted
+    assert all(measures["gmv:day"] == 100 * counted[m] for m, measures in sold.items())
+
+
+def test_views_carts_and_favourites_arrive_as_clicks(broker: str, loadgen: Loadgen) -> None:
+    replay(loadgen, broker)
+    clicks = sorted(
+        (json.loads(m.value()) for m in read_topic(broker, "clicks", 4)), key=lambda c: c["event_time"]
+    )
+    assert Counter(c["action"] for c in clicks) == {"view": 24, "cart": 12, "favorite": 12}
+    assert clicks[0] == {
+        "event_id": "tc1",
+        "merchant_id": "c4756105",
+        "visitor_id": "u7000",
+        "action": "view",
+        "event_time": 1511658000000,
+    }
+
+
+def test_people_of_both_topics_are_counted_as_the_file_has_them(
+    broker: str, loadgen: Loadgen, tmp_path: Path
+) -> None:
+    replay(loadgen, broker, "--oracle", str(tmp_path / "oracle.json"))
+    looked: dict[str, set[str]] = {}
+    bought: dict[str, list[str]] = {}
+    for line in SMALL.read_text().splitlines()[:-1]:
+        columns = line.split(",")
+        if len(columns) == 5 and columns[2] and columns[4].isdigit():
+            user, merchant, behaviour = columns[0], f"c{columns[2]}", columns[3]
+            if behaviour == "buy":
+                bought.setdefault(merchant, []).append(user)
+            else:
+                looked.setdefault(merchant, set()).add(user)
+    oracle = json.loads((tmp_path / "oracle.json").read_text())
+    told = {m: e["people"] for m, e in oracle["merchants"].items()}
+    assert {m: people["visitors:day"] for m, people in told.items()} == {m: len(u) for m, u in looked.items()}
+    assert {m: p["buyers:day"] for m, p in told.items() if p["buyers:day"]} == {
+        m: len(set(users)) for m, users in bought.items()
+    }
+    everybody = oracle["rollups"]["total:all"]["people"]
+    assert everybody["visitors:day"] == len(set.union(*looked.values()))
+    assert everybody["buyers:day"] == len({user for users in bought.values() for user in users})
+
+
+def test_an_empty_clicks_topic_replays_orders_alone(broker: str, loadgen: Loadgen, tmp_path: Path) -> None:
+    replay(loadgen, broker, "--topic-clicks", "", "--oracle", str(tmp_path / "oracle.json"))
+    oracle = json.loads((tmp_path / "oracle.json").read_text())
+    assert (oracle["clicks"], oracle["totals"]["orders:day"]) == (False, 9)
 
 
 def test_several_files_have_order_ids_of_their_own() -> None:

@@ -14,7 +14,8 @@ import pytest
 
 from loadgen import scenario as scenarios
 from loadgen.catalogue import WEIGHT_TOTAL, zipf_weights
-from loadgen.cells import Arrivals, channel_of, make_arrivals
+from loadgen.cells import Arrivals, channels, chosen, make_arrivals
+from loadgen.channels import CHANNELS
 from loadgen.curves import apportion, base_curve, spike_curve
 from loadgen.draws import I64
 from loadgen.errors import LoadgenError
@@ -112,9 +113,11 @@ def test_in_an_outage_the_channel_brings_nothing_and_the_others_go_on() -> None:
     made = arrivals("outage", 100_000)
     start = (20 * 60 + 10) * 60_000
     inside = (made.time_ms >= start) & (made.time_ms < start + 1_800_000)
-    channels = np.bincount(channel_of(made.bits[inside]).astype(np.int64), minlength=4)
-    assert channels[0] == 0
-    assert channels[1:].min() > 0
+    plan = make_plan(msgspec.structs.replace(scenarios.load("outage"), orders=1_000), 1)
+    drawn = channels(plan, chosen(made, inside))
+    counts = dict(zip(CHANNELS, np.bincount(drawn, minlength=len(CHANNELS)).tolist(), strict=True))
+    assert counts.pop("taobao") == 0
+    assert min(counts.values()) > 0
 
 
 def test_bots_are_few_members_with_many_orders() -> None:

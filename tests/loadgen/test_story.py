@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,6 +12,7 @@ from loadgen.oracle import Story
 from tests.loadgen.days import answers_of, plan_of, small_day
 
 
+@cache
 def story(merchant_id: str, seed: int, orders: int) -> Story:
     return answers_of(plan_of(small_day(orders, seed=seed))).story[merchant_id]
 
@@ -42,3 +44,15 @@ class TestStory:
         assert told.sale_12h_multiple == 13.0
         assert told.sale_12h_gmv_fen == 13 * 5_000_000
         assert clock(told.sale_12h_at_ms or 0) == "12 12:00"
+
+    def test_meilijiazu_gets_367_new_members_on_the_day_22_times_its_ordinary_day(
+        self, seed: int, orders: int
+    ) -> None:
+        told = story("meilijiazu", seed, orders)
+        assert told.new_members == 367
+        assert f"{told.new_member_multiple:.1f}" == "22.0"
+
+    def test_meilijiazu_has_its_hundredth_before_noon(self, seed: int, orders: int) -> None:
+        hours = story("meilijiazu", seed, orders).hours_to_100_new_members
+        assert hours is not None
+        assert 8 < hours < 12

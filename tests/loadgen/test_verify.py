@@ -10,19 +10,22 @@ import msgspec
 import pytest
 import redis
 
-from loadgen.oracle import Answers
-from loadgen.verify import Difference, differences
+from loadgen.difference import Difference
+from loadgen.oracle import Answers, Expected
+from loadgen.verify import differences
+from loadgen.verify_people import people_differences
 from tests.loadgen.console import Loadgen
 from tests.loadgen.days import answers_of, plan_of, small_day
 from tests.loadgen.fake_results import write_right_results
 
 PREFIX = "t:"
 WAIPOJIA = f"{PREFIX}merchant:waipojia"
+MEILIJIAZU = f"{PREFIX}merchant:meilijiazu"
 
 
 @cache
 def answers() -> Answers:
-    return answers_of(plan_of(small_day(8_000, hours=2)))
+    return answers_of(plan_of(small_day(30_000, hours=14)))
 
 
 @pytest.fixture
@@ -68,6 +71,54 @@ def test_a_multiple_that_differs_only_by_rounding_is_right(redis_url: str, right
     value = answers().merchants["waipojia"].multiples["sales_multiple:1h"]
     right.hset(WAIPOJIA, "sales_multiple:1h", f"{value + 4e-7:.9f}")
     assert differences(redis_url, PREFIX, answers()) == []
+
+
+CLICK_CHANGES: dict[tuple[str, str], Callable[[redis.Redis], object]] = {
+    ("waipojia", "views:day"): lambda r: r.hincrby(WAIPOJIA, "views:day", 1),
+    ("waipojia", "visitors:day"): lambda r: r.hincrby(WAIPOJIA, "visitors:day", 1),
+    ("waipojia", "repeat_buyers:sale"): lambda r: r.hincrby(WAIPOJIA, "repeat_buyers:sale", 1),
+    ("waipojia", "cart_rate:12h"): lambda r: r.hset(WAIPOJIA, "cart_rate:12h", "0.9"),
+    ("waipojia", "conversion:day"): lambda r: r.hdel(WAIPOJIA, "conversion:day"),
+    ("meilijiazu", "new_members:day"): lambda r: r.hincrby(MEILIJIAZU, "new_members:day", -1),
+    ("meilijiazu", "new_member_multiple:day"): lambda r: r.hset(MEILIJIAZU, "new_member_multiple:day", "22"),
+    ("meilijiazu", "hours_to_100_new_members"): lambda r: r.hset(MEILIJIAZU, "hours_to_100_new_members", "9"),
+    ("channel:koubei", "gmv:day"): lambda r: r.hincrby(f"{PREFIX}rollup:channel:koubei", "gmv:day", 1),
+    ("channel_tier:taobao|3", "carts:day"): lambda r: r.hincrby(
+        f"{PREFIX}rollup:channel_tier:taobao|3", "carts:day", 1
+    ),
+    ("city_tier:5", "(the whole hash)"): lambda r: r.delete(f"{PREFIX}rollup:city_tier:5"),
+    ("top:gmv:1h", "place 1"): lambda r: r.zincrby(
+        f"{PREFIX}top:gmv:1h", 1, str(r.zrevrange(f"{PREFIX}top:gmv:1h", 0, 0)[0])
+    ),
+    ("top:new_members:day", "(how many)"): lambda r: r.zremrangebyrank(f"{PREFIX}top:new_members:day", 0, 0),
+}
+
+
+@pytest.mark.parametrize("where", CLICK_CHANGES, ids=lambda where: " ".join(where))
+def test_one_member_click_or_place_that_differs_is_named(
+    where: tuple[str, str], redis_url: str, right: redis.Redis
+) -> None:
+    CLICK_CHANGES[where](right)
+    assert where in [(d.merchant, d.field) for d in differences(redis_url, PREFIX, answers())]
+
+
+class TestEstimates:
+    """Of 10,000 visitors an estimate may be told; of 1,000 the number itself."""
+
+    @staticmethod
+    def found(visitors: int, told: int) -> list[str]:
+        expected = Expected({}, {}, people={"visitors:1h": visitors, "visitors:day": visitors})
+        found = {"visitors:1h": str(told), "visitors:day": str(visitors)}
+        return [str(d.expected) for d in people_differences("m", expected, found)]
+
+    def test_few_people_must_be_told_exactly(self) -> None:
+        assert self.found(1_000, 1_001) == ["1000"]
+
+    def test_many_people_may_be_told_within_four_standard_errors(self) -> None:
+        assert self.found(10_000, 10_790) == []
+
+    def test_more_than_four_standard_errors_are_told_with_the_bound(self) -> None:
+        assert self.found(10_000, 10_900) == ["10000 ± 801"]
 
 
 def test_a_multiple_without_baseline_must_be_absent(redis_url: str) -> None:

@@ -8,26 +8,31 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from operators.batches import Lane, MerchantRows, Standing
+from operators.batches import Lane, LaneOutput, MerchantRows, Standing
 from operators.bytes_kernels import Interner
 from operators.click_scan import ClickColumns
 from operators.click_tally import ClickTally
 from operators.decode import ClickDecoder, OrderDecoder, raw_batch
 from operators.dedup import Dedup, DedupBudget
-from operators.delta import ShardBaselines, ShardDelta
+from operators.delta import ShardBaselines
+from operators.dimensions import Dimensions
 from operators.event_lane import EventLane
 from operators.leaders import BoardRules
 from operators.order_scan import OrderColumns
 from operators.order_tally import OrderTally
 from operators.process_clock import ProcessClock
+from operators.rollups import RollupRules, Rollups
 from operators.shard import Shard, ShardRules
 from operators.shards import SHARDS
+from operators.stock_notes import ShardStock
 from operators.tally import shard_of_merchant
 from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
 from schemas.events import PLATFORM_SOURCES, PRIVATE_SOURCES
 from schemas.windows import (
     DAY_MS,
+    DISTINCT,
+    DISTINCT_WINDOWS,
     HOUR_MS,
     LATENESS_MS,
     MEASURES,
@@ -119,6 +124,9 @@ class WarRoom:
 
     def __post_init__(self) -> None:
         self.merchants = Interner()
+        self.dimensions = Dimensions()
+        r = self.shard_rules
+        self.rollups = Rollups(RollupRules(r.sources, r.lateness_ms, r.timezone, r.sale_opens_ms))
         self.budget = DedupBudget(self.memory_bytes)
         partitions = [source.split("/") for source in self.shard_rules.sources]
         self.lanes = [self._order_lane(int(p)) for topic, p in partitions if topic == "orders"]
@@ -129,9 +137,9 @@ class WarRoom:
         return EventLane(
             "orders",
             partition,
-            OrderDecoder(self.merchants),
+            OrderDecoder(self.merchants, self.dimensions),
             Dedup(self.horizon_ms, self.budget),
-            OrderTally(self.merchants),
+            OrderTally(self.merchants, self.dimensions),
             None,
             self.clock,
             self.shard_rules.lateness_ms,
@@ -142,9 +150,9 @@ class WarRoom:
         return EventLane(
             "clicks",
             partition,
-            ClickDecoder(self.merchants),
+            ClickDecoder(self.merchants, self.dimensions),
             Dedup(self.horizon_ms, self.budget),
-            ClickTally(self.merchants),
+            ClickTally(self.merchants, self.dimensions),
             None,
             self.clock,
             self.shard_rules.lateness_ms,
@@ -168,23 +176,31 @@ class WarRoom:
         self.dead_letters += output.dead_letters
         self.duplicates += output.duplicates
         self.accepted += output.accepted
-        self.deliver(output.to_shards)
+        self.deliver(output)
 
-    def deliver(self, inputs: Iterable[tuple[str, ShardDelta]]) -> None:
-        for _, delta in inputs:
+    def deliver(self, output: LaneOutput) -> None:
+        for _, rollups in output.to_rollups:
+            self.rollups.take(rollups)
+        for _, delta in output.to_shards:
+            if isinstance(delta, ShardStock):
+                self.shards[delta.shard].take_stock(delta)
+                continue
             self.clock.note(delta.progress)
             self.dead_letters += self.shards[delta.shard].take(delta)
+            share = self.shards[delta.shard].for_rollups.take()
+            if share is not None:
+                self.rollups.take(share)
 
     def stand(self, partition: int, standing: Standing) -> None:
         """A partition says how it stands."""
-        self.deliver(self.lanes[partition].pulse(standing).to_shards)
+        self.deliver(self.lanes[partition].pulse(standing))
 
     def end(self) -> None:
         """Every partition is drained."""
         for partition in range(len(self.lanes)):
             self.stand(partition, Standing.ENDED)
         for lane in self.click_lanes:
-            self.deliver(lane.pulse(Standing.ENDED).to_shards)
+            self.deliver(lane.pulse(Standing.ENDED))
 
     def know(self, *baselines: Baseline) -> None:
         """Baselines arrive."""
@@ -218,6 +234,11 @@ def fields_of(rows: MerchantRows) -> dict[str, dict[str, Any]]:
                 value = float(rows.ratios[i, w, k])
                 if value == value:
                     fields[f"{multiple}:{window}"] = value
+        for d, people in enumerate(DISTINCT):
+            for w, window in enumerate(DISTINCT_WINDOWS):
+                count = float(rows.people[i, d, w])
+                if count == count:
+                    fields[f"{people}:{window}"] = int(count)
         peak = float(rows.peak_multiple[i])
         if peak == peak:
             fields["peak"] = peak

@@ -12,7 +12,7 @@ import redis
 from operators.batches import BoardRows, MerchantRows, SeriesPoint
 from operators.redis_publisher import PublisherSettings, RedisPublisher
 from operators.redis_session import Run
-from schemas.windows import MEASURES, RATIOS, WINDOWS
+from schemas.windows import DISTINCT, DISTINCT_WINDOWS, MEASURES, RATIOS, WINDOWS
 
 WALL_MS = 1_576_080_000_000
 WRITTEN_WITHIN_S = 10.0
@@ -28,6 +28,7 @@ def rows(
     urgent: bool = True,
     clicked: bool = True,
     multiple: float = NAN,
+    people: float = NAN,
     arrived_ms: int | None = None,
     series: Sequence[SeriesPoint] = (),
 ) -> MerchantRows:
@@ -44,6 +45,7 @@ def rows(
         urgent=np.full(n, urgent),
         measures=np.full((n, len(WINDOWS), len(MEASURES)), value, np.int64),
         ratios=np.full((n, len(WINDOWS), len(RATIOS)), multiple),
+        people=np.full((n, len(DISTINCT), len(DISTINCT_WINDOWS)), people),
         peak_multiple=np.full(n, multiple),
         peak_same_period=np.full(n, multiple),
         peak_at_ms=np.full(n, -1 if np.isnan(multiple) else WALL_MS, np.int64),

@@ -12,14 +12,19 @@ from hypothesis import strategies as st
 
 from operators.bytes_kernels import Interner, stable_hash
 from operators.decode import ACCEPTED, Decoded, OrderDecoder, RejectedError, raw_batch, read_order
+from operators.dimensions import NAMES_HELD, OTHER_NAME, Dimensions, tier_of
 from operators.order_scan import STATUSES, OrderColumns
 from schemas.events import FUTURE_TOLERANCE_MS, MAX_AMOUNT_FEN, MAX_ID_BYTES, MAX_QUANTITY
+from schemas.rollups import OTHER, UNKNOWN
 from tests.operators.night import DAY_START_MS, encoded, order
 
 
-def decode(*values: bytes | None, stamp_ms: int = DAY_START_MS) -> tuple[Decoded[OrderColumns], Interner]:
+def decode(
+    *values: bytes | None, stamp_ms: int = DAY_START_MS, dimensions: Dimensions | None = None
+) -> tuple[Decoded[OrderColumns], Interner]:
     merchants = Interner(2, 8)
-    return OrderDecoder(merchants).decode(raw_batch("orders", 3, 100, list(values), stamp_ms)), merchants
+    decoder = OrderDecoder(merchants, dimensions)
+    return decoder.decode(raw_batch("orders", 3, 100, list(values), stamp_ms)), merchants
 
 
 def accepted_ids(*values: bytes | None) -> list[str]:
@@ -139,6 +144,11 @@ def test_whatever_json_allows_in_a_good_order_is_read(
     assert (int(row.amount_fen[0]), int(row.quantity[0])) == (event["amount"], event["quantity"])
 
 
+def shown_name(name: str | None) -> str:
+    """The name under which a value is counted."""
+    return OTHER if name and len(name.encode()) > MAX_ID_BYTES else name or UNKNOWN
+
+
 JSON_VALUES = st.recursive(
     st.none()
     | st.booleans()
@@ -176,7 +186,8 @@ def order_lines(draw: st.DrawFn) -> bytes:
 @settings(max_examples=1500, deadline=None)
 @given(st.lists(order_lines(), min_size=1, max_size=8))
 def test_scanner_and_full_decoder_agree_on_every_line(lines: list[bytes]) -> None:
-    decoded, merchants = decode(*lines)
+    dimensions = Dimensions()
+    decoded, merchants = decode(*lines, dimensions=dimensions)
     refused = {(x.offset, x.line): x for x in decoded.dead_letters}
     for row, (message, start, end, number) in enumerate(decoded.lines.tolist()):
         line = decoded.raw.data[start:end].tobytes()
@@ -196,8 +207,31 @@ def test_scanner_and_full_decoder_agree_on_every_line(lines: list[bytes]) -> Non
             assert int(columns.amount_fen[row]) == expected.amount_fen
             assert int(columns.quantity[row]) == expected.quantity
             assert int(columns.status[row]) == status
+            assert int(columns.tier[row]) == tier_of(expected.city_tier)
+            channel, category = int(columns.channel[row]), int(columns.category[row])
+            assert dimensions.channels.texts[channel] == shown_name(expected.channel)
+            assert dimensions.categories.texts[category] == shown_name(expected.category)
             assert int(columns.event_time_ms[row]) == expected.event_time_ms
             assert int(columns.key[row]) == stable_hash(expected.order_id, status + 1)
+
+
+def test_a_million_distinct_channels_take_no_more_room_than_a_thousand() -> None:
+    dimensions = Dimensions()
+    decoder = OrderDecoder(Interner(), dimensions)
+    held = sum(column.nbytes for column in dimensions.channels.table)
+    for first in range(0, 1_000_000, 50_000):
+        values: list[bytes | None] = [
+            GOOD[:-1] + b',"channel":"channel-%d"}' % n for n in range(first, first + 50_000)
+        ]
+        columns = decoder.decode(raw_batch("orders", 0, first, values, DAY_START_MS)).columns
+    assert set(columns.channel[:50_000].tolist()) == {OTHER_NAME}
+    assert len(dimensions.channels.texts) == NAMES_HELD
+    assert sum(column.nbytes for column in dimensions.channels.table) == held
+
+
+def test_a_channel_that_is_too_long_for_a_key_is_other() -> None:
+    decoded, _ = decode(encoded(order(1, channel="x" * 10_000)), encoded(order(2, channel="x" * 128)))
+    assert (decoded.columns.channel[0] == OTHER_NAME, decoded.columns.channel[1] > OTHER_NAME) == (True, True)
 
 
 def test_hashes_are_pinned_because_they_decide_where_state_lives() -> None:

@@ -15,7 +15,8 @@ from operators.decode import raw_batch
 from operators.delta import ShardDelta
 from operators.joins import FIRST_SLOTS, MAX_LOAD, JoinMemory
 from operators.shard import Shard
-from operators.shard_store import RebaseTurns, ShardStore, merge_deltas
+from operators.shard_store import ShardStore, merge_deltas
+from operators.state_files import RebaseTurns
 from schemas.windows import DAY_MS, MINUTE_MS, NEW_MEMBERS
 from tests.operators.night import DAY_START_MS, WarRoom, click, encoded, order, rules
 

@@ -14,7 +14,8 @@ from operators.batches import AlertNews, Progress, Standing
 from operators.decode import raw_batch
 from operators.delta import ShardBaselines
 from operators.milestones import TOLD_A_MINUTE, levels
-from operators.shard_store import RebaseTurns, ShardStore
+from operators.shard_store import ShardStore
+from operators.state_files import RebaseTurns
 from operators.tally import shard_of_merchant
 from schemas.alerts import Alert
 from schemas.windows import DAY_MS, HOUR_MS, MINUTE_MS

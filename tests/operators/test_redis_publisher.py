@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 
 from operators.batches import MerchantRows, SeriesPoint
 from operators.changes import CLICK_SHIFT, ORDER_CHANGED, ORDER_SHIFT
+from operators.rates import PEOPLE_WINDOWS
 from operators.redis_errors import FencedError, RedisRefusedError
-from operators.redis_fields import FIELDS, OF_ORDERS
+from operators.redis_fields import DECIMALS, FIELDS, OF_ORDERS
 from operators.redis_publisher import RedisPublisher
 from operators.redis_session import Run, next_run
 from schemas.windows import (
     CLICK_MEASURES,
+    DISTINCT,
     HOUR_MS,
     MEASURES,
     MINUTE_MS,
@@ -42,11 +44,13 @@ def reader(redis_url: str) -> Iterator[Reader]:
 
 def test_a_merchants_hash_holds_every_field_of_the_layout(redis_url: str, reader: Reader) -> None:
     with publishing(redis_url) as publisher:
-        write(publisher, rows("m1", value=7, multiple=57.0))
+        write(publisher, rows("m1", value=7, multiple=57.0, people=12))
     found = reader.merchant("m1")
     updated_at = int(found.pop("updated_at"))
     measures = {f"{m}:{w}": "7" for w in WINDOWS for m in MEASURES}
-    assert found == measures | {f"{k}:{w}": "57" for k in RATIOS for w in windows_of(k)} | {
+    ratios = {f"{k}:{w}": "57" for k in RATIOS for w in windows_of(k)}
+    people = {f"{k}:{w}": "12" for k in DISTINCT for w in windows_of(k)}
+    assert found == measures | ratios | people | {
         "name": "店m1",
         "event_time": str(WALL_MS + 7),
         "peak_sales_multiple:1h": "57",
@@ -71,11 +75,11 @@ def test_only_windows_that_changed_are_written(redis_url: str, reader: Reader) -
 
 def test_a_merchant_without_clicks_has_no_fields_from_clicks(redis_url: str, reader: Reader) -> None:
     with publishing(redis_url) as publisher:
-        write(publisher, rows("m1", multiple=57.0, clicked=False))
+        write(publisher, rows("m1", multiple=57.0, people=2, clicked=False))
     found = reader.merchant("m1")
-    of_clicks = [*CLICK_MEASURES, "cart_rate", "private_traffic_share", "new_member_rate"]
+    of_clicks = [*CLICK_MEASURES, "cart_rate", "private_traffic_share", "new_member_rate", "visitors"]
     assert [name for name in found if name.rpartition(":")[0] in of_clicks] == []
-    assert found["orders:1h"] == "1"
+    assert (found["orders:1h"], found["buyers:1h"]) == ("1", "2")
 
 
 def test_orders_alone_leave_the_fields_from_clicks_as_they_are(redis_url: str, reader: Reader) -> None:
@@ -240,7 +244,7 @@ def test_what_runs_before_left_of_a_series_is_cut_at_the_start(redis_url: str, r
 def histories(draw: st.DrawFn) -> list[MerchantRows]:
     """Offers as a shard makes them: a window whose bit is not set has the values that it had before."""
     of_orders = FIELDS.ratio_by == OF_ORDERS
-    multiples: dict[str, np.ndarray] = {m: np.full((len(WINDOWS), len(RATIOS)), np.nan) for m in "abcd"}
+    multiples: dict[str, np.ndarray] = {m: np.full((len(WINDOWS), len(DECIMALS)), np.nan) for m in "abcd"}
     offers = []
     for value in range(1, 1 + draw(st.integers(1, 6))):
         who = draw(st.lists(st.sampled_from("abcd"), unique=True, max_size=4))
@@ -252,7 +256,8 @@ def histories(draw: st.DrawFn) -> list[MerchantRows]:
                 news = draw(st.sampled_from([float("nan"), 1.5, float(value)]))
                 multiples[merchant][np.ix_(windows, mine)] = news
                 offer.changed[i] |= sum(1 << shift + w for w in windows)
-            offer.ratios[i] = multiples[merchant]
+            offer.ratios[i] = multiples[merchant][:, : len(RATIOS)]
+            offer.people[i] = multiples[merchant][PEOPLE_WINDOWS, len(RATIOS) :].T
             # So that a measure says with its multiple when its window changed last.
             for m in range(len(MEASURES)):
                 first = 0 if m < len(ORDER_MEASURES) else RATIOS.index("new_member_multiple")

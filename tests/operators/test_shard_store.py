@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import operators.shard_store as shard_store
+import operators.state_files as state_files
 from operators.batches import Standing
 from operators.delta import ShardBaselines, ShardDelta
 from operators.shard import STATE_LAYOUT, Shard
-from operators.shard_store import RebaseTurns, ShardRef, ShardStore, merge_deltas
+from operators.shard_store import ShardRef, ShardStore, merge_deltas
+from operators.state_files import RebaseTurns
 from operators.tally import shard_of_merchant
 from schemas.windows import HOUR_MS
 from tests.operators.night import DAY_START_MS, WarRoom, encoded, fields_of, flat_baseline, order, rules
@@ -33,16 +34,24 @@ def deltas_of(seed: int, batches: int, partitions: int = 3) -> list[ShardDelta]:
     room = WarRoom(rules(partitions, sale_opens_ms=None))
     sent: list[ShardDelta] = []
     shard = shard_of_merchant("m1")
-    room.deliver = lambda inputs: sent.extend(d for _, d in inputs if d.shard == shard)  # type: ignore[method-assign]
+    room.deliver = lambda output: sent.extend(  # type: ignore[method-assign]
+        d for _, d in output.to_shards if d.shard == shard
+    )
     now = DAY_START_MS
     for number in range(batches):
         now += rng.randrange(HOUR_MS // 4)
         events = [
-            order(number * 10 + i, rng.choice(["m1", f"m{rng.randrange(300)}"]), now - rng.randrange(9000))
+            order(
+                number * 10 + i,
+                rng.choice(["m1", f"m{rng.randrange(300)}"]),
+                now - rng.randrange(9000),
+                channel=f"c{rng.randrange(25)}",
+            )
             for i in range(rng.randrange(4))
         ]
         if rng.random() < 0.05:
-            events.append(order(number * 10 + 9, "m1", now - 40 * HOUR_MS))
+            events.append(order(number * 10 + 9, "m1", now - 40 * HOUR_MS, channel="old"))
+            events.append(order(number * 10 + 8, "m1", now - 13 * HOUR_MS, channel="older"))
         partition = rng.randrange(partitions)
         if events:
             room.send(partition, [encoded(e) for e in events])
@@ -62,6 +71,7 @@ def state_of(shard: Shard) -> dict[str, Any]:
         "closed": {
             shard.merchants.text(r): shard.columns.closed[r].tolist() for r in range(len(shard.merchants))
         },
+        "shares": {shard.merchants.text(r): shard.shares.of(r, 0) for r in range(len(shard.merchants))},
         "totals": summary.totals.tolist(),
         "milestones": (list(shard.milestones.recent), shard.milestones.active),
         "closed totals": shard.closing.totals.tolist(),
@@ -119,7 +129,7 @@ def test_a_killed_shard_resumes_at_the_committed_snapshot(
     shard.take_baselines(known)
     store.note_baselines(known)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shard_store, "SMALLEST_JOURNAL_BYTES", 500 if rebase else 1 << 40)
+        patch.setattr(state_files, "SMALLEST_JOURNAL_BYTES", 500 if rebase else 1 << 40)
         refs: list[ShardRef] = []
         for epoch in epochs:
             for delta in epoch:
@@ -160,7 +170,7 @@ def test_state_of_another_layout_is_refused(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_disk_use_stays_bounded_however_long_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shard_store, "SMALLEST_JOURNAL_BYTES", 2000)
+    monkeypatch.setattr(state_files, "SMALLEST_JOURNAL_BYTES", 2000)
     shard, store = Shard(1, rules(3)), ShardStore(tmp_path, 1, "run-1", AlwaysTurn())
     for number, delta in enumerate(deltas_of(4, 600)):
         take(shard, store, delta)

@@ -11,9 +11,10 @@ import msgspec
 import pytest
 from rich.cells import cell_len
 
+from loadgen.difference import Difference
 from loadgen.oracle import Answers, Peak, Story
-from loadgen.verify import Difference
 from warroom.demo_check import verdict_of, verdict_text
+from warroom.demo_people import Joined, People
 from warroom.phrases import LANGUAGES, Language
 from warroom.report import BattleReport, MerchantStory
 from warroom.report_text import WIDTH
@@ -43,16 +44,29 @@ ANSWERS = Answers(
     windows={},
     events={},
     dead_letters={"malformed": 1, "invalid": 0, "late": 2, "future": 0},
-    duplicates=3,
-    totals={"orders:sale": 10, "gmv:sale": 1_000, "refunds:sale": 5},
+    duplicates={"orders": 3, "clicks": 2},
+    clicks=True,
+    totals={
+        **{"orders:sale": 10, "gmv:sale": 1_000, "refunds:sale": 5},
+        **{"views:sale": 90, "carts:sale": 7, "favorites:sale": 4, "new_members:sale": 367},
+    },
     merchants={},
-    story={"w": Story("外婆家", 10, 1_000, Peak(570, 3_600_000, 57.0, 2.7), 130, 13.0, 43_200_000)},
+    story={
+        "w": Story(
+            "外婆家", 10, 1_000, Peak(570, 3_600_000, 57.0, 2.7), 130, 13.0, 43_200_000, 367, 22.002398, 9.9
+        )
+    },
 )
 DEAD = {"malformed": 1, "late": 2}
+TWICE = {"orders": 3, "clicks": 2}
+PEOPLE = People(
+    {"w": Joined(367, 22.002398, 9.9)},
+    {"views:sale": 90, "carts:sale": 7, "favorites:sale": 4, "new_members:sale": 367},
+)
 
 
 def test_verdict_agrees_when_every_number_does() -> None:
-    verdict = verdict_of(REPORT, ANSWERS, DEAD, 3, [])
+    verdict = verdict_of(REPORT, ANSWERS, DEAD, TWICE, PEOPLE, [])
     assert [c.what_en for c in verdict.checks if not c.agrees] == []
     assert verdict.agrees
 
@@ -79,30 +93,49 @@ STORY = REPORT.watched[0]
     ],
 )
 def test_verdict_names_the_one_number_that_differs(report: BattleReport, what: str) -> None:
-    verdict = verdict_of(report, ANSWERS, DEAD, 3, [])
+    verdict = verdict_of(report, ANSWERS, DEAD, TWICE, PEOPLE, [])
     assert [c.what_en for c in verdict.checks if not c.agrees] == [what]
     assert not verdict.agrees
 
 
 def test_verdict_notices_a_missing_merchant() -> None:
-    verdict = verdict_of(msgspec.structs.replace(REPORT, watched=[]), ANSWERS, DEAD, 3, [])
+    verdict = verdict_of(msgspec.structs.replace(REPORT, watched=[]), ANSWERS, DEAD, TWICE, PEOPLE, [])
     assert len([c for c in verdict.checks if not c.agrees]) == 5
 
 
 def test_verdict_notices_dead_letters_and_duplicates() -> None:
-    verdict = verdict_of(REPORT, ANSWERS, {"malformed": 1, "late": 1}, 4, [])
-    assert [c.what_en for c in verdict.checks if not c.agrees] == ["dead letters: late", "duplicates"]
+    verdict = verdict_of(REPORT, ANSWERS, {"malformed": 1, "late": 1}, {"orders": 4, "clicks": 1}, PEOPLE, [])
+    assert [c.what_en for c in verdict.checks if not c.agrees] == [
+        "dead letters: late",
+        "duplicate orders",
+        "duplicate clicks",
+    ]
+
+
+def test_verdict_notices_one_member_too_few_and_a_hundred_a_minute_too_late() -> None:
+    people = People({"w": Joined(366, 22.002398, 9.916667)}, {**PEOPLE.totals, "views:sale": 91})
+    verdict = verdict_of(REPORT, ANSWERS, DEAD, TWICE, people, [])
+    assert [c.what_en for c in verdict.checks if not c.agrees] == [
+        "外婆家 new members",
+        "外婆家 hours to 100 members",
+        "all views",
+    ]
+
+
+def test_verdict_of_a_night_without_clicks_asks_for_none() -> None:
+    quiet = msgspec.structs.replace(ANSWERS, clicks=False)
+    assert verdict_of(REPORT, quiet, DEAD, TWICE, People(), []).agrees
 
 
 def test_one_field_of_one_merchant_is_enough_to_disagree() -> None:
-    verdict = verdict_of(REPORT, ANSWERS, DEAD, 3, [Difference("m7", "gmv:1h", "5", "4")])
+    verdict = verdict_of(REPORT, ANSWERS, DEAD, TWICE, PEOPLE, [Difference("m7", "gmv:1h", "5", "4")])
     assert not verdict.agrees
     assert "✗ m7 gmv:1h: 4, oracle 5" in verdict_text(verdict, "en")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_verdict_fits_eighty_cells(language: Language) -> None:
-    lines = verdict_text(verdict_of(REPORT, ANSWERS, DEAD, 3, []), language).splitlines()
+    lines = verdict_text(verdict_of(REPORT, ANSWERS, DEAD, TWICE, PEOPLE, []), language).splitlines()
     assert max(cell_len(line) for line in lines) <= WIDTH
 
 
@@ -111,7 +144,7 @@ def test_small_night_agrees_with_the_oracle_on_real_servers(tmp_path: Path) -> N
     done = subprocess.run(
         [
             *(sys.executable, "-m", "warroom.cli", "demo", "--once", "--lang", "en"),
-            *("--orders", "60000", "--speed", "20000", "--json", "report.json"),
+            *("--orders", "60000", "--speed", "5000", "--json", "report.json"),
         ],
         cwd=tmp_path,
         capture_output=True,

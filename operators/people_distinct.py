@@ -1,0 +1,501 @@
+"""Distinct people of many merchants at once, in the windows 5m, 1h, day and sale.
+
+A merchant begins with a table of whom it saw last when: exact. When more than ``EXACT_PEOPLE`` have to be
+remembered it becomes *large*: ``day`` and ``sale`` go to registers of 3 KiB each, and its table keeps the
+last hour alone. When even an hour brings more, people of rank 1 leave the table for a plane of stamps
+(6 KiB), then those of rank 2, and so on: the table always holds the people of higher ranks than its planes,
+so nothing is lost and the estimate is that of sliding registers, whatever was converted when. The answer is
+a function of the events alone, not of their order, up to the question whether it is still exact.
+
+Nothing here runs Python for each person.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from operators.batches import F64, I32, I64, U8
+from operators.bytes_kernels import U64, compiled, grown
+from operators.people_registers import (
+    REGISTERS,
+    U16,
+    VALUES,
+    count_values,
+    estimated,
+    raise_from_entries,
+    raise_from_plane,
+    register_of,
+)
+from operators.people_span import NEVER, Era, Span
+from operators.people_tables import (
+    DONE,
+    FULL,
+    LISTED,
+    MOST_RANK,
+    MOST_TIME,
+    NO_ROOM,
+    TIME_BITS,
+    PersonTables,
+    Tables,
+    find,
+    gather,
+    kind_for,
+    make_room,
+    place,
+    rank_of,
+    thin,
+)
+from schemas.windows import DISTINCT_WINDOWS
+
+MOST_ENTRIES: Final = 2048
+EXACT_PEOPLE: Final = MOST_ENTRIES * 3 // 4
+"""A merchant with at most this many people to remember is counted exactly."""
+_DAY, _SALE = 0, 1
+_STAMPS_MOST: Final = (1 << 16) - 1
+
+
+@dataclass(slots=True)
+class PeopleBudget:
+    """Bytes that the people of one shard may take."""
+
+    limit_bytes: int = 1 << 62
+    used_bytes: int = 0
+
+    def fits(self, more_bytes: int) -> bool:
+        """Whether ``more_bytes`` are left."""
+        return self.used_bytes + more_bytes <= self.limit_bytes
+
+
+class Large(NamedTuple):
+    """What large merchants have beside their table. ``L`` of them; some numbers are free."""
+
+    number: I32  # by row: its number here, -1 = not large
+    registers: U8  # L x (day, sale) x REGISTERS
+    histogram: I32  # L x (day, sale) x VALUES
+    day: I64  # L: the day of the day's registers, by its first bucket
+    planes: I32  # L x (MOST_RANK + 1): where the plane of each rank is, -1 = none
+    stamps: U16  # planes x REGISTERS: when last seen, since the short base; 0 = never
+
+
+@compiled
+def _register(large: Large, number: int, which: int, token: np.uint64) -> None:
+    at = register_of(token)
+    rank = rank_of(token)
+    before = large.registers[number, which, at]
+    if rank > before:
+        large.registers[number, which, at] = rank
+        large.histogram[number, which, before] -= 1
+        large.histogram[number, which, rank] += 1
+
+
+@compiled
+def _clear(large: Large, number: int, which: int) -> None:
+    large.registers[number, which, :] = 0
+    large.histogram[number, which, :] = 0
+    large.histogram[number, which, 0] = REGISTERS
+
+
+@compiled
+def _note_windows(large: Large, number: int, token: np.uint64, time: int, day: int, sale: int) -> None:
+    """Take a person into the registers of the day and the sale."""
+    if large.day[number] != day:
+        _clear(large, number, _DAY)
+        large.day[number] = day
+    if time >= day:
+        _register(large, number, _DAY, token)
+    if time >= sale:
+        _register(large, number, _SALE, token)
+
+
+@compiled
+def see_people(
+    t: Tables,
+    large: Large,
+    rows: I32,
+    persons: U64,
+    times: I64,
+    zone: U8,
+    day: I64,
+    sale: int,
+    kept_all: I64,
+    kept_hour: int,
+    short_offset: int,
+    may_grow: bool,
+    begin: int,
+) -> tuple[int, int]:
+    """Note persons (tokens above ``TIME_BITS`` other bits) from number ``begin`` on; (next one, status).
+
+    ``times`` and all bounds count from the same base; ``day`` and ``kept_all`` by zone.
+    """
+    for i in range(begin, len(rows)):
+        row = rows[i]
+        token = persons[i] >> np.uint64(TIME_BITS)
+        time = times[i]
+        here = zone[row]
+        number = large.number[row]
+        if number >= 0:
+            _note_windows(large, number, token, time, day[here], sale)
+            keep = kept_hour
+        else:
+            keep = kept_all[here]
+        if time < keep:
+            continue
+        rank = rank_of(token)
+        if rank <= t.level[row]:
+            if number >= 0 and large.planes[number, rank] >= 0:
+                stamp = time - short_offset
+                plane = large.planes[number, rank]
+                at = register_of(token)
+                if stamp > large.stamps[plane, at]:
+                    large.stamps[plane, at] = stamp
+            continue
+        slot = find(t, row, token)
+        if slot == -1:
+            status = make_room(t, row, keep)
+            if status == NO_ROOM and not may_grow and t.kind[row]:
+                thin(t, row, keep)
+                t.counts[1] += 1
+                status = DONE
+            if status != DONE:
+                return i, status
+            if rank <= t.level[row]:
+                continue
+            slot = find(t, row, token)
+        word = token << np.uint64(TIME_BITS) | np.uint64(time)
+        if slot >= 0:
+            # The token is the same, so the later time makes the greater word.
+            t.arena[slot] = max(t.arena[slot], word)
+        else:
+            t.arena[-2 - slot] = word
+            t.used[row] += 1
+    return len(rows), DONE
+
+
+@compiled
+def _to_registers(t: Tables, large: Large, row: int, day: int, sale: int) -> None:
+    number = large.number[row]
+    count = gather(t, row, 0, t.level[row])
+    for j in range(count):
+        word = t.scratch[2 * j]
+        time = int(word & np.uint64(MOST_TIME))
+        _note_windows(large, number, word >> np.uint64(TIME_BITS), time, day, sale)
+
+
+@compiled
+def _to_plane(t: Tables, row: int, keep: int, stamps: U16, short_offset: int) -> None:
+    """Raise the row's level by one and bring its people of that rank into a plane of zeros."""
+    level = t.level[row] + 1
+    count = gather(t, row, keep, t.level[row])
+    for j in range(count):
+        word = t.scratch[2 * j]
+        token = word >> np.uint64(TIME_BITS)
+        if rank_of(token) == level:
+            at = register_of(token)
+            stamps[at] = max(stamps[at], np.int64(word & np.uint64(MOST_TIME)) - short_offset)
+    t.level[row] = level
+    count = gather(t, row, keep, level)
+    place(t, row, count, t.kind[row])
+
+
+@compiled
+def _shrink(t: Tables, row: int, keep: int) -> None:
+    """Forget what is older than ``keep``; the block stays as large as it is, or becomes smaller."""
+    count = gather(t, row, keep, t.level[row])
+    if not place(t, row, count, min(kind_for(t, count + 1), int(t.kind[row]))):
+        place(t, row, count, t.kind[row])
+
+
+@compiled
+def count_people(
+    t: Tables,
+    large: Large,
+    rows: I64,
+    zone: U8,
+    sliding: I64,
+    day: I64,
+    sale: int,
+    short_offset: int,
+    counts: F64,
+) -> None:
+    """Distinct people of some rows in 5m, 1h, day, sale: ``counts`` is n x 4."""
+    registers = np.zeros(REGISTERS, np.uint8)
+    histogram = np.zeros(VALUES, np.int32)
+    for i in range(len(rows)):
+        row = rows[i]
+        kind = t.kind[row]
+        number = large.number[row]
+        start = np.int64(t.at[row])
+        stop = start + t.caps[kind]
+        if t.caps[kind] <= LISTED:
+            stop = start + t.used[row]
+        entries = t.arena[start:stop]
+        today = day[zone[row]]
+        a = b = c = d = 0
+        for word in entries:
+            if word:
+                time = np.int64(word & np.uint64(MOST_TIME))
+                a += int(time >= sliding[0])
+                b += int(time >= sliding[1])
+                c += int(time >= today)
+                d += int(time >= sale)
+        level = t.level[row]
+        scale = float(1 << level)
+        counts[i, 0] = a * scale
+        counts[i, 1] = b * scale
+        counts[i, 2] = c * scale
+        counts[i, 3] = d * scale
+        if number < 0:
+            continue
+        if level and large.planes[number, level] >= 0:
+            for w in range(2):
+                registers[:] = 0
+                for rank in range(1, level + 1):
+                    least = min(max(sliding[w] - short_offset, 1), _STAMPS_MOST)
+                    raise_from_plane(large.stamps[large.planes[number, rank]], least, rank, registers)
+                raise_from_entries(entries, sliding[w], registers)
+                count_values(registers, histogram)
+                counts[i, w] = estimated(histogram)
+        counts[i, 2] = estimated(large.histogram[number, _DAY]) if large.day[number] == today else 0.0
+        counts[i, 3] = estimated(large.histogram[number, _SALE])
+
+
+@compiled
+def _all_old(stamps: U16, least: int) -> bool:
+    return bool(stamps.max() < least)
+
+
+@compiled
+def shift_stamps(stamps: U16, by: int) -> None:
+    """Count stamps from a base ``by`` later; what would be before it is forgotten."""
+    flat = stamps.reshape(-1)
+    for i in range(len(flat)):
+        flat[i] = np.uint16(max(int(flat[i]) - by, 0))
+
+
+class Distinct:
+    """Distinct people by row, of one kind (visitors, or buyers) in one shard."""
+
+    def __init__(self, budget: PeopleBudget, *, with_sale: bool, most_entries: int = MOST_ENTRIES) -> None:
+        self._budget = budget
+        self._era: Era | None = None
+        self._registers = 2 if with_sale else 1
+        self.tables = PersonTables(most_entries, double=False)
+        self.large = Large(
+            number=np.full(64, -1, np.int32),
+            registers=np.zeros((0, self._registers, REGISTERS), np.uint8),
+            histogram=np.zeros((0, 2, VALUES), np.int32),
+            day=np.zeros(0, np.int64),
+            planes=np.zeros((0, MOST_RANK + 1), np.int32),
+            stamps=np.zeros((0, REGISTERS), np.uint16),
+        )
+        self._free_numbers: list[int] = []
+        self._free_planes: list[int] = []
+        self._told_bytes = 0
+        self._tell()
+
+    def add(self, rows: I32, persons: U64, buckets: I64, zone: U8, span: Span, era: Era) -> None:
+        """Note that persons were seen. ``persons``: tokens above ``TIME_BITS`` bits that are passed over.
+
+        ``zone``: of every row of the shard, whose number it also tells.
+        """
+        self.reserve(len(zone))
+        self._move(era)
+        times = era.times(buckets)
+        bounds = _Bounds.of(span, era)
+        begin, may_grow = 0, True
+        while True:
+            begin, status = see_people(
+                self.tables.t, self.large, rows, persons, times, zone, bounds.day, bounds.sale,
+                bounds.kept_all, bounds.kept_hour, era.short_offset, may_grow, begin,
+            )  # fmt: skip
+            self._tell()
+            if status == DONE:
+                break
+            if status == FULL:
+                self._enlarge(int(rows[begin]), int(zone[rows[begin]]), bounds, era)
+            elif self._budget.fits(self.tables.more_bytes()):
+                self.tables.grow()
+            elif may_grow:
+                may_grow = False
+            else:
+                # A merchant's first block, of 16 bytes, is given in any case.
+                self.tables.grow(1024)
+
+    def _enlarge(self, row: int, zone: int, bounds: _Bounds, era: Era) -> None:
+        """A table is full: large merchants get planes, others become large; without memory it is halved."""
+        t = self.tables.t
+        number = int(self.large.number[row])
+        if number < 0:
+            if not self._budget.fits(self._registers * REGISTERS):
+                thin(t, row, int(bounds.kept_all[zone]))
+                t.counts[1] += 1
+                return
+            self._make_large(row)
+            _to_registers(t, self.large, row, bounds.day[zone], bounds.sale)
+            _shrink(t, row, bounds.kept_hour)
+            return
+        level = int(t.level[row])
+        missing = level > 0 and self.large.planes[number, level] < 0
+        if level == MOST_RANK - 1 or missing or not self._budget.fits(2 * REGISTERS):
+            thin(t, row, bounds.kept_hour)
+            t.counts[1] += 1
+            return
+        plane = self._new_plane()
+        self.large.planes[number, level + 1] = plane
+        _to_plane(t, row, bounds.kept_hour, self.large.stamps[plane], era.short_offset)
+
+    def _make_large(self, row: int) -> None:
+        large = self.large
+        if not self._free_numbers:
+            have = len(large.day)
+            size = max(have + have // 4, 4)
+            self._free_numbers = list(range(size - 1, have - 1, -1))
+            large = self.large = large._replace(
+                registers=grown(large.registers, size),
+                histogram=grown(large.histogram, size),
+                day=grown(large.day, size),
+                planes=grown(large.planes, size),
+            )
+        number = self._free_numbers.pop()
+        large.number[row] = number
+        large.planes[number] = -1
+        large.day[number] = -1
+        for which in range(self._registers):
+            _clear(large, number, which)
+        if self._registers == 1:
+            large.histogram[number, _SALE] = 0
+            large.histogram[number, _SALE, 0] = REGISTERS
+
+    def _new_plane(self) -> int:
+        if not self._free_planes:
+            have = len(self.large.stamps)
+            size = max(have + have // 4, 8)
+            self._free_planes = list(range(size - 1, have - 1, -1))
+            self.large = self.large._replace(stamps=grown(self.large.stamps, size))
+        return self._free_planes.pop()
+
+    def counts(self, rows: I64, zone: U8, span: Span, era: Era) -> F64:
+        """Distinct people of some rows: n x ``DISTINCT_WINDOWS``, whole numbers.
+
+        A window that lies within another one never shows more people than that one, though their estimates
+        are made from different registers.
+        """
+        self.reserve(len(zone))
+        self._move(era)
+        bounds = _Bounds.of(span, era)
+        counts = np.zeros((len(rows), len(DISTINCT_WINDOWS)))
+        count_people(
+            self.tables.t, self.large, rows, zone, bounds.sliding, bounds.day, bounds.sale,
+            era.short_offset, counts,
+        )  # fmt: skip
+        starts = np.empty((len(rows), len(DISTINCT_WINDOWS)))
+        starts[:, :2], starts[:, 2], starts[:, 3] = bounds.sliding, bounds.day[zone[rows]], bounds.sale
+        for inner, outer in ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)):
+            within = starts[:, outer] <= starts[:, inner]
+            counts[within, outer] = np.maximum(counts[within, outer], counts[within, inner])
+        return np.rint(counts)
+
+    def at_least(self, people: int) -> npt.NDArray[np.bool_]:
+        """By row, whether any window may hold so many: others need not be counted to find the greatest."""
+        t = self.tables.t
+        return np.asarray((t.used >= people) | (t.level > 0) | (self.large.number[: len(t.used)] >= 0))
+
+    def sweep(self, zone: U8, span: Span, era: Era) -> None:
+        """Forget whom no window will ask for any more, and give their memory back. Once an hour."""
+        self.reserve(len(zone))
+        self._move(era)
+        bounds = _Bounds.of(span, era)
+        t, large = self.tables.t, self.large
+        keep = np.zeros(len(t.kind), np.int64)
+        keep[: len(zone)] = bounds.kept_all[zone]
+        keep[large.number >= 0] = bounds.kept_hour
+        for row in np.flatnonzero(large.number >= 0).tolist():
+            self._relax(row, bounds, era, bounds.kept_day[zone[row]])
+        self.tables.sweep(keep)
+        t = self.tables.t
+        t.level[(t.used == 0) & (large.number[: len(t.used)] < 0)] = 0
+        self._tell()
+
+    def _relax(self, row: int, bounds: _Bounds, era: Era, kept_day: int) -> None:
+        """Planes that saw nobody for an hour go; a merchant whose windows its table holds is exact again."""
+        t, large = self.tables.t, self.large
+        number = int(large.number[row])
+        level = int(t.level[row])
+        planes = [int(p) for p in large.planes[number] if p >= 0]
+        least = bounds.kept_hour - era.short_offset
+        if level and all(_all_old(large.stamps[p], least) for p in planes):
+            thinned = len(planes) < level
+            if thinned and gather(t, row, bounds.kept_hour, level):
+                return
+            t.level[row] = 0
+            large.planes[number] = -1
+            for plane in planes:
+                large.stamps[plane] = 0
+            self._free_planes += planes
+        if t.level[row] == 0 and bounds.kept_hour <= min(kept_day, bounds.sale):
+            large.number[row] = -1
+            self._free_numbers.append(number)
+
+    def _move(self, era: Era) -> None:
+        held, self._era = self._era, era
+        if held is None or held == era:
+            return
+        if era.base > held.base:
+            by = min(era.base - held.base, MOST_TIME)
+            self.tables.shift(by)
+            known = self.large.day >= 0
+            self.large.day[known] = np.maximum(self.large.day[known] - by, 1)
+        if era.short_base > held.short_base:
+            shift_stamps(self.large.stamps, era.short_base - held.short_base)
+
+    def reserve(self, rows: int) -> None:
+        """Make room for ``rows`` rows in all."""
+        self.tables.reserve(rows)
+        have = len(self.large.number)
+        if have < len(self.tables.t.kind):
+            number = np.full(len(self.tables.t.kind), -1, np.int32)
+            number[:have] = self.large.number
+            self.large = self.large._replace(number=number)
+
+    def _tell(self) -> None:
+        now = self.nbytes
+        self._budget.used_bytes += now - self._told_bytes
+        self._told_bytes = now
+
+    @property
+    def thinned(self) -> int:
+        """How often a table was halved to a sample for want of memory."""
+        return int(self.tables.t.counts[1])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return self.tables.nbytes + sum(a.nbytes for a in self.large)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """A span in 24-bit times."""
+
+    sliding: I64
+    day: I64
+    sale: int
+    kept_all: I64
+    kept_hour: int
+    kept_day: I64
+
+    @staticmethod
+    def of(span: Span, era: Era) -> _Bounds:
+        hour = span.kept_hour - era.base
+        return _Bounds(
+            era.times(np.array(span.sliding)),
+            era.times(span.day),
+            int(era.times(np.array([span.sale]))[0]) if span.sale != NEVER else MOST_TIME + 1,
+            era.times(span.kept_all),
+            max(hour, 0),
+            era.times(span.kept_day),
+        )

@@ -1,0 +1,295 @@
+"""Who came back: people with two paid orders, and people who were customers before, in day and sale.
+
+Every buyer has an entry: the times of its latest paid order, of the one before, and of the latest that was
+said not to be its first. Two orders in a window means that the one before the latest is in it; the order
+in which events come does not matter. Exact while a merchant has at most ``EXACT_BUYERS`` to remember;
+beyond, one in two of them is kept, chosen by token, one in four, and so on, at least some
+``EXACT_BUYERS`` / 2 while all are in the window: the share of those that came back is told within
+0.5 / sqrt(kept), 0.9 % of the buyers, as one standard error, and is multiplied by the number of buyers.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from operators.batches import F64, I32, I64, U8
+from operators.bytes_kernels import PADDING_BYTES, U64, compiled, grown, hash_bytes
+from operators.json_scan import PERSON_SEED
+from operators.people_distinct import PeopleBudget
+from operators.people_span import NEVER, Era, Span
+from operators.people_tables import (
+    DONE,
+    FULL,
+    LISTED,
+    MOST_TIME,
+    NO_ROOM,
+    NOT_FIRST,
+    SAYS,
+    TIME_BITS,
+    PersonTables,
+    Tables,
+    find,
+    make_room,
+    rank_of,
+    thin,
+    token_of,
+)
+
+MOST_BUYERS: Final = 8192
+EXACT_BUYERS: Final = MOST_BUYERS * 3 // 4
+"""A merchant with at most this many buyers to remember is told exactly."""
+_KNOWN: Final = np.uint64(1 << (2 * TIME_BITS))
+_OLD: Final = 512
+
+
+@compiled
+def _is_known(known: U64, at: int, count: int, token: np.uint64) -> bool:
+    low, high = at, at + count
+    while low < high:
+        middle = (low + high) // 2
+        if known[middle] < token:
+            low = middle + 1
+        else:
+            high = middle
+    return low < at + count and known[low] == token
+
+
+@compiled
+def note_orders(
+    t: Tables,
+    says: U8,
+    known: U64,
+    known_at: I64,
+    known_count: I32,
+    rows: I32,
+    persons: U64,
+    times: I64,
+    zone: U8,
+    kept: I64,
+    may_grow: bool,
+    begin: int,
+) -> tuple[int, int]:
+    """Note paid orders from number ``begin`` on; (next one, why it stopped). ``kept`` by zone."""
+    for i in range(begin, len(rows)):
+        row = rows[i]
+        person = persons[i]
+        token = person >> np.uint64(TIME_BITS)
+        time = np.uint64(times[i])
+        keep = kept[zone[row]]
+        if person & np.uint64(SAYS):
+            says[row] = 1
+        if times[i] < keep or rank_of(token) <= t.level[row]:
+            continue
+        slot = find(t, row, token)
+        if slot == -1:
+            status = make_room(t, row, keep)
+            if status == NO_ROOM and (may_grow or not t.kind[row]):
+                return i, NO_ROOM
+            if status != DONE:
+                thin(t, row, keep)
+                if status != FULL:
+                    t.counts[1] += 1
+                if rank_of(token) <= t.level[row]:
+                    continue
+            slot = find(t, row, token)
+        not_first = time if person & np.uint64(NOT_FIRST) else np.uint64(0)
+        if slot >= 0:
+            last = t.arena[slot] & np.uint64(MOST_TIME)
+            before = t.more[slot] & np.uint64(MOST_TIME)
+            back = t.more[slot] >> np.uint64(TIME_BITS) & np.uint64(MOST_TIME)
+            before = max(before, min(last, time))
+            back = max(back, not_first)
+            t.arena[slot] = token << np.uint64(TIME_BITS) | max(last, time)
+            t.more[slot] = t.more[slot] & _KNOWN | back << np.uint64(TIME_BITS) | before
+        else:
+            t.arena[-2 - slot] = token << np.uint64(TIME_BITS) | time
+            flag = np.uint64(0)
+            if _is_known(known, known_at[row], known_count[row], token):
+                flag = _KNOWN
+            t.more[-2 - slot] = flag | not_first << np.uint64(TIME_BITS)
+            t.used[row] += 1
+    return len(rows), DONE
+
+
+@compiled
+def mark_known(t: Tables, row: int, known: U64, at: int, count: int) -> None:
+    """Set the mark of each of the row's buyers anew."""
+    start = np.int64(t.at[row])
+    cap = t.caps[t.kind[row]]
+    for i in range(start, start + (t.used[row] if cap <= LISTED else cap)):
+        if t.arena[i] != 0:
+            t.more[i] &= ~_KNOWN
+            if _is_known(known, at, count, t.arena[i] >> np.uint64(TIME_BITS)):
+                t.more[i] |= _KNOWN
+
+
+@compiled
+def count_back(t: Tables, rows: I64, zone: U8, day: I64, sale: int, counts: I64) -> None:
+    """``counts``: n x (day, sale) x (buyers held, with two orders, that came back)."""
+    counts[:] = 0
+    for i in range(len(rows)):
+        row = rows[i]
+        start = np.int64(t.at[row])
+        cap = t.caps[t.kind[row]]
+        for j in range(start, start + (t.used[row] if cap <= LISTED else cap)):
+            word = t.arena[j]
+            if word == 0:
+                continue
+            last = np.int64(word & np.uint64(MOST_TIME))
+            second = t.more[j]
+            before = np.int64(second & np.uint64(MOST_TIME))
+            back = np.int64(second >> np.uint64(TIME_BITS) & np.uint64(MOST_TIME))
+            if second & _KNOWN:
+                back = last
+            for w in range(2):
+                begin = day[zone[row]] if w == 0 else sale
+                counts[i, w, 0] += last >= begin
+                counts[i, w, 1] += before >= begin
+                counts[i, w, 2] += back >= begin
+
+
+class Loyalty:
+    """Repeat and returning buyers by row, in one shard."""
+
+    def __init__(self, budget: PeopleBudget, *, most_buyers: int = MOST_BUYERS) -> None:
+        self._budget = budget
+        self._era: Era | None = None
+        self.tables = PersonTables(most_buyers, double=True)
+        self._says: U8 = np.zeros(64, np.uint8)
+        self._known: U64 = np.zeros(0, np.uint64)
+        self._known_at: I64 = np.zeros(64, np.int64)
+        self._known_count: I32 = np.full(64, -1, np.int32)  # -1: the baseline has no list
+        self._told_bytes = 0
+        self._tell()
+
+    def add(self, rows: I32, persons: U64, buckets: I64, zone: U8, span: Span, era: Era) -> None:
+        """Note paid orders, each once. ``persons``: as of ``people_tables.person_of``."""
+        self.reserve(len(zone))
+        self._move(era)
+        times = era.times(buckets)
+        kept = era.times(np.minimum(span.kept_day, span.sale))
+        begin, may_grow = 0, True
+        while True:
+            begin, status = note_orders(
+                self.tables.t, self._says, self._known, self._known_at, self._known_count,
+                rows, persons, times, zone, kept, may_grow, begin,
+            )  # fmt: skip
+            self._tell()
+            if status == DONE:
+                return
+            if self._budget.fits(self.tables.more_bytes()):
+                self.tables.grow()
+            elif may_grow:
+                may_grow = False
+            else:
+                self.tables.grow(1024)
+
+    def know(self, row: int, members: list[str] | None) -> None:
+        """Take the known members that a merchant's baseline names; None: it names none."""
+        self.reserve(row + 1)
+        if members is None and self._known_count[row] < 0:
+            return
+        tokens = member_tokens(members or [])
+        self._known_at[row] = len(self._known)
+        self._known_count[row] = -1 if members is None else len(tokens)
+        if len(tokens):
+            self._known = np.concatenate([self._known, tokens])
+        self._compact()
+        mark_known(self.tables.t, row, self._known, self._known_at[row], max(self._known_count[row], 0))
+        self._tell()
+
+    def _compact(self) -> None:
+        """Drop replaced lists when they are more than half of all."""
+        rows = np.flatnonzero(self._known_count > 0)
+        needed = int(self._known_count[rows].sum())
+        if len(self._known) <= 2 * needed + _OLD:
+            return
+        parts = [self._known[a : a + n] for a, n in zip(*self._lists(rows), strict=True)]
+        self._known_at[rows] = np.cumsum(self._known_count[rows]) - self._known_count[rows]
+        self._known = np.concatenate(parts) if parts else np.zeros(0, np.uint64)
+
+    def _lists(self, rows: I64) -> tuple[I64, I32]:
+        return self._known_at[rows], self._known_count[rows]
+
+    def shares(self, rows: I64, zone: U8, span: Span, era: Era) -> tuple[I64, npt.NDArray[np.bool_]]:
+        """n x (day, sale) x (buyers held, repeat, returning), and whether all of a row's buyers are held."""
+        self.reserve(len(zone))
+        self._move(era)
+        day = era.times(span.day)
+        sale = int(era.times(np.array([span.sale]))[0]) if span.sale != NEVER else MOST_TIME + 1
+        counts = np.empty((len(rows), 2, 3), np.int64)
+        count_back(self.tables.t, rows, zone, day, sale, counts)
+        return counts, self.tables.t.level[rows] == 0
+
+    def told(self, rows: I64) -> npt.NDArray[np.bool_]:
+        """Whether anything tells who is a returning buyer of each merchant."""
+        return np.asarray((self._says[rows] != 0) | (self._known_count[rows] >= 0))
+
+    def sweep(self, zone: U8, span: Span, era: Era) -> None:
+        """Forget buyers of days that are over, and give their memory back."""
+        self.reserve(len(zone))
+        self._move(era)
+        keep = np.zeros(len(self.tables.t.kind), np.int64)
+        keep[: len(zone)] = era.times(np.minimum(span.kept_day, span.sale))[zone]
+        self.tables.sweep(keep)
+        t = self.tables.t
+        t.level[t.used == 0] = 0
+        self._tell()
+
+    def _move(self, era: Era) -> None:
+        held, self._era = self._era, era
+        if held is not None and era.base > held.base:
+            self.tables.shift(min(era.base - held.base, MOST_TIME))
+
+    def reserve(self, rows: int) -> None:
+        """Make room for ``rows`` rows in all."""
+        self.tables.reserve(rows)
+        have, size = len(self._says), len(self.tables.t.kind)
+        if have < size:
+            self._says = grown(self._says, size)
+            self._known_at = grown(self._known_at, size)
+            self._known_count = grown(self._known_count, size)
+            self._known_count[have:] = -1
+
+    def _tell(self) -> None:
+        now = self.nbytes
+        self._budget.used_bytes += now - self._told_bytes
+        self._told_bytes = now
+
+    @property
+    def thinned(self) -> int:
+        """How often a table was halved for want of memory."""
+        return int(self.tables.t.counts[1])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        own = (self._says, self._known, self._known_at, self._known_count)
+        return self.tables.nbytes + sum(a.nbytes for a in own)
+
+
+@compiled
+def _tokens(data: U8, ends: I64, tokens: U64) -> None:
+    start = 0
+    for i in range(len(ends)):
+        tokens[i] = token_of(hash_bytes(data, start, ends[i] - start, PERSON_SEED))
+        start = ends[i]
+
+
+def member_tokens(members: list[str]) -> U64:
+    """Tokens of ids, ascending, each once."""
+    raw = [m.encode("utf-8", "surrogatepass") for m in members]
+    data = np.frombuffer(b"".join(raw) + bytes(PADDING_BYTES), np.uint8).copy()
+    tokens = np.empty(len(raw), np.uint64)
+    _tokens(data, np.cumsum([len(r) for r in raw], dtype=np.int64), tokens)
+    return np.unique(tokens)
+
+
+def back_counts(counts: I64, exact: npt.NDArray[np.bool_], buyers: F64) -> F64:
+    """Repeat and returning buyers: n x (day, sale) x 2. ``buyers``: n x (day, sale), distinct ones."""
+    held = np.maximum(counts[:, :, :1], 1)
+    shares = counts[:, :, 1:] / held
+    return np.where(exact[:, None, None], counts[:, :, 1:], np.rint(shares * buyers[:, :, None]))

@@ -1,0 +1,93 @@
+"""The people of one shard: visitors, buyers, those who came back, and all of its people for the total."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from operators.batches import F64, I32, I64, U8
+from operators.bytes_kernels import U64
+from operators.people_distinct import Distinct, PeopleBudget
+from operators.people_loyalty import Loyalty, back_counts
+from operators.people_registers import MOST_STAMP, REGISTERS, U32, people_in, registers_since, stamp_people
+from operators.people_span import NEVER, Era, Span
+from operators.people_tables import BUYER, MOST_RANK, TIME_BITS
+from schemas.windows import DISTINCT, DISTINCT_WINDOWS
+
+VISITORS, BUYERS, REPEAT, RETURNING = range(len(DISTINCT))
+_DAY = DISTINCT_WINDOWS.index("day")
+
+
+class ShardPeople:
+    """Who visited and who bought, by row of the shard. ``limit_bytes`` bounds what that takes."""
+
+    def __init__(self, limit_bytes: int, *, with_sale: bool) -> None:
+        self.budget = PeopleBudget(limit_bytes)
+        self.visitors = Distinct(self.budget, with_sale=with_sale)
+        self.buyers = Distinct(self.budget, with_sale=with_sale)
+        self.loyalty = Loyalty(self.budget)
+        self._stamps: U32 = np.zeros((2, MOST_RANK, REGISTERS), np.uint32)
+
+    def take(self, rows: I32, persons: U64, buckets: I64, zone: U8, span: Span, era: Era) -> None:
+        """Count persons (as of ``people_tables.person_of``) of rows; ``zone``: of every row of the shard."""
+        paid = (persons & np.uint64(BUYER)) != 0
+        if not paid.any():
+            self._visited(rows, persons, buckets, zone, span, era)
+        elif paid.all():
+            self._bought(rows, persons, buckets, zone, span, era)
+        else:
+            visited = ~paid
+            self._visited(rows[visited], persons[visited], buckets[visited], zone, span, era)
+            self._bought(rows[paid], persons[paid], buckets[paid], zone, span, era)
+
+    def _visited(self, rows: I32, persons: U64, buckets: I64, zone: U8, span: Span, era: Era) -> None:
+        self.visitors.add(rows, persons, buckets, zone, span, era)
+        stamp_people(persons >> np.uint64(TIME_BITS), buckets, self._stamps[0])
+
+    def _bought(self, rows: I32, persons: U64, buckets: I64, zone: U8, span: Span, era: Era) -> None:
+        self.buyers.add(rows, persons, buckets, zone, span, era)
+        self.loyalty.add(rows, persons, buckets, zone, span, era)
+        stamp_people(persons >> np.uint64(TIME_BITS), buckets, self._stamps[1])
+
+    def counts(self, rows: I64, zone: U8, span: Span, era: Era) -> F64:
+        """People of some rows: n x DISTINCT x DISTINCT_WINDOWS, whole numbers, NaN where nothing is told."""
+        counts = np.full((len(rows), len(DISTINCT), len(DISTINCT_WINDOWS)), np.nan)
+        buyers = self.buyers.counts(rows, zone, span, era)
+        held, exact = self.loyalty.shares(rows, zone, span, era)
+        back = back_counts(held, exact, buyers[:, _DAY:])
+        counts[:, VISITORS] = self.visitors.counts(rows, zone, span, era)
+        counts[:, BUYERS] = buyers
+        counts[:, REPEAT, _DAY:] = back[:, :, 0]
+        told = self.loyalty.told(rows)
+        counts[told, RETURNING, _DAY:] = back[told, :, 1]
+        return counts
+
+    def sweep(self, zone: U8, span: Span, era: Era) -> None:
+        """Forget whom no window will ask for any more. Once an hour of closed minutes."""
+        for part in (self.visitors, self.buyers, self.loyalty):
+            part.sweep(zone, span, era)
+
+    def registers(self, span: Span) -> U8:
+        """All visitors and buyers of the shard: 2 x DISTINCT_WINDOWS x REGISTERS. ``day``: of zone 0."""
+        registers = np.zeros((2, len(DISTINCT_WINDOWS), REGISTERS), np.uint8)
+        starts = (*span.sliding, int(span.day[0]), span.sale if span.sale != NEVER else MOST_STAMP + 1)
+        for kind in range(2):
+            for w, start in enumerate(starts):
+                registers_since(self._stamps[kind], min(max(start, 1), MOST_STAMP + 1), registers[kind, w])
+        return registers
+
+    @property
+    def thinned(self) -> int:
+        """How often a merchant's people were halved to a sample for want of memory."""
+        return self.visitors.thinned + self.buyers.thinned + self.loyalty.thinned
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return self.visitors.nbytes + self.buyers.nbytes + self.loyalty.nbytes + self._stamps.nbytes
+
+
+def people_of_all(registers: list[U8]) -> I64:
+    """Distinct visitors and buyers over several shards: 2 x DISTINCT_WINDOWS. A person counts once."""
+    merged = np.maximum.reduce(registers)
+    counts = [[people_in(merged[kind, w]) for w in range(merged.shape[1])] for kind in range(2)]
+    return np.asarray(np.rint(np.array(counts)), np.int64)

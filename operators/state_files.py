@@ -1,0 +1,134 @@
+"""The files of one part of the state: a base, a journal of blocks behind it, and the reference to both.
+
+At the end of an epoch what was taken in it is appended to the journal; the reference (files, lengths) is
+what Bytewax commits. Cost follows what arrived, not what is held. Now and then, one part at a time, the
+whole state becomes a new base and the journal begins anew. A kill between any two of these steps leaves
+files longer than a committed reference says, never shorter; what stands behind is cut off.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from operators.journal import Journal, Retired, read_upto
+
+_HEAD_BYTES = 5
+SMALLEST_JOURNAL_BYTES = 4 * 1024 * 1024
+"""A journal this short is never worth a new base."""
+REBASE_PAUSE_SECONDS = 0.5
+"""A process writes at most one base in this time, so that no epoch has to wait for several."""
+
+
+class RebaseTurns:
+    """Lets the parts of one process write their bases one after the other."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def take(self) -> bool:
+        """Whether it is somebody's turn now."""
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + REBASE_PAUSE_SECONDS
+        return True
+
+
+class FilesRef(NamedTuple):
+    """Files and their committed lengths."""
+
+    base: str | None
+    base_bytes: int
+    journal: str
+    journal_bytes: int
+
+
+def _blocks(data: bytes) -> Iterator[tuple[int, bytes]]:
+    at = 0
+    while at < len(data):
+        length = int.from_bytes(data[at : at + 4], "little")
+        yield data[at + 4], data[at + _HEAD_BYTES : at + _HEAD_BYTES + length]
+        at += _HEAD_BYTES + length
+
+
+class StateFiles:
+    """Files of one part of the state in ``directory``; new ones carry the name of this run.
+
+    ``part``: its name in file names, of fixed meaning in all runs.
+    """
+
+    def __init__(self, directory: Path, part: str, run: str, turns: RebaseTurns) -> None:
+        self._directory = directory
+        self._part = part
+        self._run = run
+        self._generation = 0
+        self._turns = turns
+        self._retired = Retired()
+        self._base: str | None = None
+        self._base_bytes = 0
+        self._journal: Journal | None = None
+        self._blocks: list[bytes] = []
+
+    def add(self, kind: int, block: bytes) -> None:
+        """A block for the journal, written by the next ``save``."""
+        self._blocks.append(len(block).to_bytes(4, "little") + bytes([kind]) + block)
+
+    def save(self, dump: Callable[[], bytes]) -> FilesRef:
+        """Bring the journal up to now, or write ``dump()`` as a base; the reference that names them.
+
+        Raises ``OSError`` on a full disk.
+        """
+        if self._journal is None:
+            self._journal = Journal(self._path("journal"))
+        if self._blocks:
+            self._journal.append(b"".join(self._blocks))
+            self._blocks = []
+        if self._journal.length > max(SMALLEST_JOURNAL_BYTES, self._base_bytes) and self._turns.take():
+            self._journal = self._rebased(dump(), self._journal)
+        self._retired.snapshot_taken()
+        return FilesRef(self._base, self._base_bytes, self._journal.path.name, self._journal.length)
+
+    def _path(self, kind: str) -> Path:
+        return self._directory / f"{self._run}-{self._part}-{self._generation:06d}.{kind}"
+
+    def _rebased(self, state: bytes, journal: Journal) -> Journal:
+        journal.close()
+        self._retired.add(journal.path)
+        if self._base is not None:
+            self._retired.add(self._directory / self._base)
+        self._generation += 1
+        base = Journal(self._path("base"))
+        base.append(state)
+        base.close()
+        self._base, self._base_bytes = base.path.name, base.length
+        return Journal(self._path("journal"))
+
+    def load(self, ref: FilesRef) -> tuple[bytes | None, list[tuple[int, bytes]]]:
+        """The base, if there is one, and the blocks behind it; appending goes on where ``ref`` ends.
+
+        Raises ``OSError`` or ``ValueError`` if a file is missing or was cut.
+        """
+        base = None if ref.base is None else read_upto(self._directory / ref.base, ref.base_bytes)
+        journal = self._directory / ref.journal
+        blocks = list(_blocks(read_upto(journal, ref.journal_bytes)))
+        self._base, self._base_bytes = ref.base, ref.base_bytes
+        self._journal = Journal(journal, ref.journal_bytes)
+        self._drop_strays()
+        return base, blocks
+
+    def _drop_strays(self) -> None:
+        """Files of this part that the reference does not name were never committed, or are done with."""
+        assert self._journal is not None
+        named = {self._base, self._journal.path.name}
+        for pattern in (f"*-{self._part}-??????.base", f"*-{self._part}-??????.journal"):
+            for stray in self._directory.glob(pattern):
+                if stray.name not in named:
+                    stray.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Give back the file."""
+        if self._journal is not None:
+            self._journal.close()

@@ -1,0 +1,148 @@
+"""Stock: the newest wins, speed is of the last five minutes, and the end is where the two meet."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from operators.decode import raw_batch
+from operators.shard import Shard
+from operators.shard_store import ShardStore
+from operators.state_files import RebaseTurns
+from operators.stock_lane import StockLane
+from operators.stock_notes import ShardStock
+from operators.stocks import ITEMS_HELD, ITEMS_TOLD, StockNote, Stocks
+from operators.tally import shard_of_merchant
+from schemas.windows import MINUTE_MS
+from tests.operators.night import DAY_START_MS, WarRoom, encoded, order, rules
+
+NOON_MS = DAY_START_MS + 12 * 60 * MINUTE_MS
+
+
+def note(item: str, left: int | None, at_ms: int = NOON_MS, units: int = 0) -> StockNote:
+    return StockNote("m1", item, at_ms, units, left)
+
+
+def told(stocks: Stocks, newest_ms: int = NOON_MS) -> tuple[Any, Any]:
+    """Both fields, parsed."""
+    low, sold_out_at = stocks.texts("m1", newest_ms)
+    return low and json.loads(low), sold_out_at and int(sold_out_at)
+
+
+def test_sixty_units_left_at_six_a_minute_are_gone_in_ten_minutes() -> None:
+    stocks = Stocks(low_minutes=30)
+    # 30 units in the last 5 minutes: 6 a minute. 60 / 6 = 10 minutes from the moment of the stock.
+    stocks.take([note("cake", 90, NOON_MS - 4 * MINUTE_MS)], NOON_MS)
+    stocks.take([note("cake", 60, NOON_MS, units=30)], NOON_MS)
+    assert told(stocks) == ([["cake", 60, 6, NOON_MS + 10 * MINUTE_MS]], NOON_MS + 10 * MINUTE_MS)
+
+
+def test_units_sold_five_minutes_ago_no_longer_count() -> None:
+    stocks = Stocks(low_minutes=30)
+    stocks.take([note("cake", 60, NOON_MS, units=30)], NOON_MS)
+    still = NOON_MS + 5 * MINUTE_MS - 5_000  # the bucket of noon is the oldest of sixty
+    assert told(stocks, still)[1] == NOON_MS + 10 * MINUTE_MS
+    assert told(stocks, still + 5_000) == (None, None)
+
+
+def test_an_item_with_more_than_the_minutes_left_is_not_low_but_has_an_end() -> None:
+    stocks = Stocks(low_minutes=10)
+    stocks.take([note("cake", 60, units=30)], NOON_MS)
+    assert told(stocks) == (None, NOON_MS + 10 * MINUTE_MS)
+    stocks.take([note("cake", 59)], NOON_MS)
+    assert told(stocks) == ([["cake", 59, 6, NOON_MS + 590_000]], NOON_MS + 590_000)
+
+
+def test_what_is_sold_out_is_low_since_it_was_told_so() -> None:
+    stocks = Stocks(low_minutes=30)
+    stocks.take([note("cake", 0, NOON_MS - MINUTE_MS), note("tea", 5)], NOON_MS)
+    assert told(stocks) == ([["cake", 0, 0, NOON_MS - MINUTE_MS]], NOON_MS - MINUTE_MS)
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_the_newest_stock_by_event_time_wins_in_any_order_and_the_lower_at_the_same_moment(turn: int) -> None:
+    stocks = Stocks(low_minutes=30)
+    notes = [note("a", 9, NOON_MS - 1, 1), note("a", 4, NOON_MS), note("a", 5, NOON_MS)]
+    for one in notes[::turn]:
+        stocks.take([one], NOON_MS)
+    low, _ = told(stocks)
+    assert low[0][:2] == ["a", 4]
+
+
+def test_orders_of_an_item_whose_stock_is_unknown_are_not_kept() -> None:
+    stocks = Stocks(low_minutes=30)
+    stocks.take([note("cake", None, units=3)], NOON_MS)
+    assert stocks.merchants == {}
+
+
+def test_a_merchant_with_a_thousand_items_keeps_the_fifty_heard_of_last_and_tells_ten() -> None:
+    stocks = Stocks(low_minutes=10_000)
+    stocks.take([note(f"i{n}", 10 + n, NOON_MS + n, units=1) for n in range(1_000)], NOON_MS)
+    assert set(stocks.merchants["m1"]) == {f"i{n}" for n in range(1_000 - ITEMS_HELD, 1_000)}
+    low, sold_out_at = told(stocks, NOON_MS + 1_000)
+    assert [entry[0] for entry in low] == [f"i{n}" for n in range(950, 950 + ITEMS_TOLD)]
+    assert sold_out_at == low[0][3]
+
+
+def rows_of(shard: Shard) -> dict[str, Any]:
+    """Text fields that are told of m1 now."""
+    rows = shard.take_changed()
+    assert rows is not None
+    return dict(rows.texts[rows.merchant_ids.index("m1")] or {})
+
+
+def test_orders_tell_stock_and_speed_by_themselves() -> None:
+    room = WarRoom(rules())
+    fields: dict[str, Any] = {"item_id": "cake", "at_ms": NOON_MS}
+    events = [
+        order(1, quantity=10, stock_left=70, **fields),
+        order(2, quantity=20, stock_left=60, **fields),
+        order(2, quantity=20, stock_left=60, **fields),  # a copy
+        order(3, quantity=5, stock_left=None, **fields),  # says nothing of what is left
+        order(4, quantity=7, status="created", stock_left=60, **fields),
+        order(5, quantity=50, at_ms=NOON_MS),
+    ]
+    room.send(0, [encoded(e) for e in events])
+    texts = rows_of(room.shards[shard_of_merchant("m1")])
+    assert json.loads(texts["low_stock"]) == [["cake", 60, 6, NOON_MS + 10 * MINUTE_MS]]
+    assert texts["sold_out_at"] == b"%d" % (NOON_MS + 10 * MINUTE_MS)
+
+
+@pytest.mark.parametrize("value", ["5", -1, 1.5, True])
+def test_an_order_with_a_stock_that_is_none_is_invalid(value: Any) -> None:  # noqa: ANN401
+    room = WarRoom(rules())
+    room.send(0, [encoded(order(1, item_id="cake", stock_left=value))])
+    assert [letter.reason for letter in room.dead_letters] == ["invalid"]
+
+
+def test_bad_stock_records_go_aside_and_their_neighbours_count() -> None:
+    good = encoded({"merchant_id": "m1", "item_id": "cake", "stock_left": 3, "event_time": NOON_MS})
+    future = good.replace(b"%d" % NOON_MS, b"%d" % (NOON_MS + 300_001))
+    values: list[bytes | None] = [b"no\n" + good, None, good.replace(b"3,", b"-3,"), future]
+    output = StockLane("stock", 0).take(raw_batch("stock", 0, 7, values, NOON_MS))
+    told_of = [(x.offset, x.line, x.reason, x.value) for x in output.dead_letters]
+    assert told_of == [
+        (7, 0, "malformed", b"no"),
+        (8, 0, "malformed", None),
+        (9, 0, "invalid", values[2]),
+        (10, 0, "future", future),
+    ]
+    ((_, stock),) = output.to_shards
+    assert stock.notes == [note("cake", 3)]
+
+
+def test_stock_survives_a_kill(tmp_path: Path) -> None:
+    number = shard_of_merchant("m1")
+    shard, store = Shard(number, rules()), ShardStore(tmp_path, number, "run-1", RebaseTurns())
+    stock = ShardStock(number, [note("cake", 60, units=30)])
+    assert ShardStock.from_bytes(stock.to_bytes()) == stock
+    shard.take_stock(stock)
+    store.note_stock(stock)
+    ref = store.save(shard, -1)
+    resumed = ShardStore(tmp_path, number, "run-2", RebaseTurns()).load(ref, rules())
+    loaded = Shard.load(resumed.dump(), rules())
+    for one in (resumed, loaded):
+        assert told(one.stocks) == ([["cake", 60, 6, NOON_MS + 10 * MINUTE_MS]], NOON_MS + 10 * MINUTE_MS)
