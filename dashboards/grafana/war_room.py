@@ -22,7 +22,7 @@ from dashboards.grafana.shared import (
 
 NEEDS_CLICKS = "without a click stream there are no visitors, views or new members"
 A_MOMENT_APART = 1.2
-"""Roll-ups and totals are told by two workers, up to a second apart: a share of all may exceed 1 meanwhile."""
+"""Roll-ups and totals are told by two workers, up to a second apart: a share may exceed 1 meanwhile."""
 RATE = "instance:warroom_events:rate1m"
 LATENCY_BUCKETS = "instance:warroom_event_to_redis_seconds_bucket:rate5m"
 
