@@ -194,11 +194,19 @@ class Night:
         os.kill(workers[0], signal.SIGKILL)
         self.wait("a restart is seen", "min(warroom_restarts_total) == 1 and sum(up{job='warroom'}) == 2")
 
-    def wait(self, what: str, expr: str, timeout_s: float = PATIENCE_S) -> None:
-        """Return when an expression gives a series; fails with what the programs said otherwise."""
-        if not wait_until(lambda: bool(self.prometheus.instant(expr)), timeout_s):
+    def wait(self, what: str, expr: str, timeout_s: float = PATIENCE_S) -> float:
+        """The moment at which an expression gave a series; fails with what the programs said if none does."""
+        moment_s = time.time()
+
+        def holds() -> bool:
+            nonlocal moment_s
+            moment_s = time.time()
+            return bool(self.prometheus.instant(expr, moment_s))
+
+        if not wait_until(holds, timeout_s):
             said = {file.name: file.read_text()[-500:] for file in self.directory.glob("*.log")}
             raise AssertionError(f"waited in vain until {what}: {expr}; {said}")
+        return moment_s
 
     def scraped_after(self, moment_s: float) -> None:
         """Return when every process that lives has been scraped, and rules evaluated, after ``moment_s``."""
