@@ -4,12 +4,13 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kafka lint soak bench bench-quick bench-hour clean
+.PHONY: help demo test test-kafka lint soak fuzz bench bench-quick bench-hour clean
 
 help:
 	@echo "make demo       the night of 12 December 2019 in a minute: real broker, Redis and dataflow"
 	@echo "make test       ruff, mypy --strict and every test"
-	@echo "make soak       nights with kills, cuts and stalls, compared with the oracle (SECONDS=600)"
+	@echo "make soak       nights with kills, cuts and stalls, compared with the oracle (DURATION=600 seconds)"
+	@echo "make fuzz       a million damaged messages: none lost, no crash (MESSAGES=1000000)"
 	@echo "make test-kafka the same night on Apache Kafka itself; needs java and mvn"
 	@echo "make bench      how fast, how soon, how much memory; bench-quick, bench-hour"
 	@echo "make clean      remove the virtual environment, caches and build output"
@@ -25,9 +26,14 @@ lint: $(READY)
 test: lint
 	$(PY) -m pytest $(TEST_FLAGS)
 
-SECONDS ?= 600
+DURATION ?= 600
 soak: $(READY)
-	$(PY) -m tests.faults.soak --seconds $(SECONDS)
+	$(PY) -m tests.faults.soak --seconds $(DURATION)
+	WARROOM_OUTAGE_SECONDS=60 $(PY) -m pytest tests/faults/test_outages.py $(TEST_FLAGS)
+
+MESSAGES ?= 1000000
+fuzz: $(READY)
+	$(PY) -m tests.fuzz.messages --count $(MESSAGES)
 
 test-kafka: $(READY)
 	$(PY) -m pytest tests/kafka $(TEST_FLAGS)

@@ -46,7 +46,7 @@ class Process:
 def build(options: WarRoomOptions, process: Process) -> Dataflow:
     """The flow of one worker process. Waits for Kafka and its topics."""
     kafka, engine = options.kafka, options.engine
-    connection = KafkaConnection(kafka.brokers, kafka.client)
+    connection = KafkaConnection(kafka.brokers, kafka.client, kafka.group)
     clock, metrics, publisher = process.clock, process.metrics, process.publisher
     reading = ReadOptions(
         bounded=engine.bounded,

@@ -22,10 +22,13 @@ class Journal:
         os.lseek(self._file, length, os.SEEK_SET)
 
     def append(self, block: bytes | memoryview) -> None:
-        """Write a block behind the last one. Raises ``OSError`` when the disk is full."""
+        """Write a block behind the last one. Raises ``OSError`` that names the file when the disk is full."""
         view = memoryview(block).cast("B")
         while len(view):
-            written = os.write(self._file, view)
+            try:
+                written = os.write(self._file, view)
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(self.path)) from None
             view = view[written:]
             self.length += written
 

@@ -43,10 +43,14 @@ REFUSALS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class KafkaConnection:
-    """Where Kafka is. ``client``: librdkafka settings (TLS, SASL, sizes), which override the defaults."""
+    """Where Kafka is. ``client``: librdkafka settings (TLS, SASL, sizes), which override the defaults.
+
+    ``group``: nobody joins it, yet a broker that guards its groups asks readers for the right to it.
+    """
 
     brokers: str
     client: Mapping[str, str] = field(default_factory=dict)
+    group: str = "warroom"
 
     def settings(self, defaults: Mapping[str, Any], fixed: Mapping[str, Any]) -> Settings:
         """``defaults``, then the user's, then what must be as it is."""
@@ -69,7 +73,7 @@ class KafkaConnection:
             "queued.max.messages.kbytes": max(LEAST_QUEUED_KBYTES, QUEUED_KBYTES_PER_TOPIC // partitions),
             "fetch.wait.max.ms": 100,
             "isolation.level": "read_committed",
-            "group.id": "warroom",
+            "group.id": self.group,
         }
         fixed = {
             "enable.partition.eof": True,

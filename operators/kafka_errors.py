@@ -40,7 +40,7 @@ class AccessRefusedError(KafkaReadError):
 
     def __init__(self, brokers: str, what: str, reason: str) -> None:
         super().__init__(
-            f"Kafka at {brokers} refuses {what}: {reason}. "
+            f"Kafka at {brokers} refuses {what}: {reason.rstrip('.')}. "
             "Check the user, password and certificates under [kafka.client], and the topic's access list."
         )
 

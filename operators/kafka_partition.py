@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 PULSE_SECONDS = 0.1
 STATS_SECONDS = 0.5
+FRESH_END_SECONDS = 1.0
+"""An end that was told this long ago at most proves that nothing waits in Kafka."""
 BEYOND_END_SECONDS = 3.0
 """A broker whose end lies before the position for this long has lost messages, not only lagged behind."""
 ALWAYS_DUE = datetime(1970, 1, 1, tzinfo=UTC)
@@ -89,6 +91,8 @@ class KafkaPartition(StatefulSourcePartition[LaneOutput, PartitionState]):
         self._now = now
         self._pacer = pacer or Pacer.of_process()
         self._at_end = False
+        self._end_heard_at = 0.0
+        self._idle = False
         self._seeks_last_end = False
         self._ended = False
         self._heard_at = now()
@@ -158,11 +162,12 @@ class KafkaPartition(StatefulSourcePartition[LaneOutput, PartitionState]):
             self._next_offset = int(batch.offsets[-1]) + 1
             self._epoch_bytes += batch.data.nbytes
             self._mean_bytes = batch.data.nbytes / len(batch)
-            self._at_end = False
+            self._at_end = self._idle = False
             self._heard_at = now
             self._pulse_due = now + PULSE_SECONDS
         if fetched.ended_at is not None:
             self._at_end = True
+            self._end_heard_at = now
             # Behind the last message there may be control records, which only the end tells of.
             self._next_offset = max(self._next_offset, fetched.ended_at)
         if fetched.lost or self._is_beyond_end(now):
@@ -174,7 +179,17 @@ class KafkaPartition(StatefulSourcePartition[LaneOutput, PartitionState]):
             return Standing.LIVE
         if self._options.bounded or self._seeks_last_end:
             return Standing.ENDED
-        return Standing.IDLE if now - self._heard_at >= self._options.idle_seconds else Standing.LIVE
+        if not self._idle and now - self._heard_at >= self._options.idle_seconds:
+            self._idle = now - self._end_heard_at <= FRESH_END_SECONDS
+            if not self._idle:
+                # It was at its end some time ago. Is it still, or were we stopped, or Kafka away?
+                self._ask_for_end()
+        return Standing.IDLE if self._idle else Standing.LIVE
+
+    def _ask_for_end(self) -> None:
+        """Have the end of the partition told afresh."""
+        self._at_end = False
+        self._fetcher.start(self._next_offset)
 
     def _pulse(self, standing: Standing, now: float) -> list[LaneOutput]:
         self._ended = standing is Standing.ENDED
@@ -195,8 +210,7 @@ class KafkaPartition(StatefulSourcePartition[LaneOutput, PartitionState]):
         """When the run is to finish: ask for the end afresh, as the known one may be an old one."""
         if self._clock.finishing and not self._seeks_last_end:
             self._seeks_last_end = True
-            self._at_end = False
-            self._fetcher.start(self._next_offset)
+            self._ask_for_end()
 
     def _is_beyond_end(self, now: float) -> bool:
         """Whether the partition ends before the position: brokers may keep silent about that."""

@@ -26,7 +26,9 @@ def wait_for_partitions(connection: KafkaConnection, topic: str, stopping: Calla
     """
     errors: list[KafkaError] = []
     client = Consumer(
-        connection.settings({"group.id": "warroom", "log_level": 0}, {"allow.auto.create.topics": False})
+        connection.settings(
+            {"group.id": connection.group, "log_level": 0}, {"allow.auto.create.topics": False}
+        )
         | {"error_cb": errors.append}
     )
     try:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import redis
 
-from operators.batches import BoardRows, MerchantRows, SeriesPoint
+from operators.batches import NO_EVENT_MS, BoardRows, MerchantRows, SeriesPoint
 from operators.redis_alerts import ALERTS_PER_WRITE, PendingAlerts, alert_commands, forget_active
 from operators.redis_board import (
     PendingSeries,
@@ -46,6 +46,8 @@ FIRST_BACKOFF_S = 0.05
 LONGEST_BACKOFF_S = 2.0
 ROWS_PER_TAKE = 8_192
 """Merchants that are chosen at once; then there may be better ones."""
+AWAY_LIMIT_S = 2.0
+"""Wait at the end for a Redis that is away: the next run writes everything again."""
 PROBE_S = 1.0
 """Without anything to write, the connection and the fence are looked at this often."""
 
@@ -167,22 +169,32 @@ class RedisPublisher:
         with self._changed:
             self._everything.add(shard)
 
-    def flush(self, limit_s: float) -> bool:
-        """Wait until all that was offered is written, but for what is held; False if it took too long."""
+    def flush(self, limit_s: float, away_limit_s: float | None = None) -> bool:
+        """Wait until all that was offered is written, but for what is held; False if it took too long.
+
+        ``away_limit_s``: how long to wait, at most ``limit_s``, for a Redis that cannot be reached.
+        """
+        patience_s = limit_s if away_limit_s is None else min(limit_s, away_limit_s)
         with self._changed:
             target = self._offered
             self._hurry = True
             self._changed.notify_all()
-            done = self._changed.wait_for(lambda: self._taken >= target or self._fatal is not None, limit_s)
+            done = self._changed.wait_for(
+                lambda: self._taken >= target or self._fatal is not None, patience_s
+            )
+            if not done and self._session.is_open and patience_s < limit_s:
+                done = self._changed.wait_for(
+                    lambda: self._taken >= target or self._fatal is not None, limit_s - patience_s
+                )
             self._hurry = False
         self.check()
         return done
 
-    def close(self, limit_s: float = 8.0) -> bool:
+    def close(self, limit_s: float = 6.0) -> bool:
         """Flush, stop the thread, drop the connection; False if something is not written."""
         if self._thread is None:
             return True
-        written = self.flush(limit_s)
+        written = self.flush(limit_s, AWAY_LIMIT_S)
         self.abandon()
         left = len(self._pending)
         if left:
@@ -279,8 +291,10 @@ class RedisPublisher:
 
     def _read_board(self) -> None:
         meta = self._session.hash_of(redis_layout.meta(self._prefix))
-        if META_WATERMARK in meta and META_EVENT_TIME in meta:
-            self._catching_up.board_shows(int(meta[META_WATERMARK]), int(meta[META_EVENT_TIME]))
+        if META_EVENT_TIME in meta:
+            # Until every partition has been heard there is no watermark, and results are shown already.
+            watermark_ms = int(meta.get(META_WATERMARK, NO_EVENT_MS))
+            self._catching_up.board_shows(watermark_ms, int(meta[META_EVENT_TIME]))
 
     def _read_progress(self, shard: int) -> dict[str, int]:
         if self._settings.start_over:

@@ -47,10 +47,14 @@ return {'new', holder}
 """Takes the fence for a run, unless a newer one has it."""
 
 NEXT_RUN: Final = """
--- KEYS fence; ARGV least number
--- Takes the fence at once, so that whoever had it is fenced off from now on.
-local number = math.max(tonumber(redis.call('GET', KEYS[1]) or '0') + 1, tonumber(ARGV[1]))
+-- KEYS fence; ARGV least number, number of the asker's last run (0: it has had none)
+-- Takes the fence at once, so that whoever had it is fenced off from now on. Who had a run before and finds a
+-- greater number was replaced meanwhile: it gets nothing. Returns {state, number}: 'replaced' or 'taken'.
+local holder = tonumber(redis.call('GET', KEYS[1]) or '0')
+local last = tonumber(ARGV[2])
+if last > 0 and holder > last then return {'replaced', holder} end
+local number = math.max(holder + 1, tonumber(ARGV[1]))
 redis.call('SET', KEYS[1], string.format('%d', number))
-return number
+return {'taken', number}
 """
-"""Gives out the next run number."""
+"""Gives out the next run number, unless another has replaced the asker."""

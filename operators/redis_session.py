@@ -153,15 +153,19 @@ class RedisSession:
             self.close()
 
 
-def next_run(url: str, prefix: str, *, at_least: int = 1, timeout_s: float = 5.0) -> int:
+def next_run(url: str, prefix: str, *, at_least: int = 1, last: int = 0, timeout_s: float = 5.0) -> int:
     """Take the next run number and fence off whoever wrote before.
 
-    ``at_least``: one more than the last number known here, in case Redis has been emptied since.
-    Raises ``RedisRefusedError`` or a redis-py error.
+    ``at_least``: one more than the last number known here, in case Redis has been emptied since. ``last``:
+    number of the run that this process started before, if any. Raises ``FencedError`` where another has taken
+    over since, ``RedisRefusedError`` or a redis-py error.
     """
     link = RedisLink(url, scripts.fence(prefix), timeout_s)
     try:
         link.open()
-        return int(link.call("EVAL", scripts.NEXT_RUN, 1, scripts.fence(prefix), at_least))
+        state, number = link.call("EVAL", scripts.NEXT_RUN, 1, scripts.fence(prefix), at_least, last)
     finally:
         link.close()
+    if state == b"replaced":
+        raise fenced(link.address, last, int(number))
+    return int(number)

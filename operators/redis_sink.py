@@ -41,7 +41,7 @@ class RedisSink(FixedPartitionedSink[Result, bool]):
         publisher: RedisPublisher,
         part_of: Mapping[str, str],
         local_parts: Sequence[str] | None = None,
-        flush_limit_s: float = 8.0,
+        flush_limit_s: float = 6.0,
     ) -> None:
         self._publisher = publisher
         # Bytewax counts partitions in the order of their names, over all workers.

@@ -95,7 +95,7 @@ class Cluster:
             return Ending(f"worker {member.index} has given no sign of life for {silent_s:.0f} s", rank=3)
         if code == 0:
             return None
-        if code == REFUSED:
+        if code == REFUSED or member.listener.refusal:  # who said why may have been aborted on the way out
             return Ending(member.listener.refusal or f"worker {member.index} refused", hopeless=True)
         reason = f"worker {member.index} {_died(code)}{_because(member.listener)}"
         return Ending(reason, rank=_rank(code))

@@ -60,9 +60,13 @@ def topic_partitions(settings: KafkaSettings, stopping: Callable[[], bool]) -> t
             **quiet_client(settings.brokers, settings.client),
             "error_cb": refusals.append,
         }
+        admin = None
         try:
-            listed = AdminClient(client).list_topics(timeout=BROKER_ANSWER_SECONDS)
+            admin = AdminClient(client)
+            listed = admin.list_topics(timeout=BROKER_ANSWER_SECONDS)
         except KafkaException as error:
+            if admin is not None:
+                admin.poll(0)  # only here the client tells of a refused login
             _raise_if_hopeless(settings, error.args[0], refusals)
             continue
         partitions = {name: _partitions_of(settings, listed.topics, name) for name in _topics(settings)}

@@ -6,13 +6,15 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import redis
 
+from operators.redis_errors import FencedError
 from operators.redis_session import next_run
+from warroom.errors import WarroomError
 from warroom.hosts import Membership
 from warroom.preflight import Interrupted, check_redis, redis_client
 from warroom.settings import RedisSettings
@@ -38,7 +40,8 @@ class RunNumbers:
     """Takes the number of each run from Redis, waiting for it as long as it takes.
 
     ``memory``: a file that keeps the last number, should Redis be emptied. Raises ``Interrupted`` when
-    told to stop, ``PreflightError`` where Redis refuses.
+    told to stop, ``PreflightError`` where Redis refuses, ``WarroomError`` where another run has taken over
+    since the last number: who stood still meanwhile must not fence off its successor.
     """
 
     settings: RedisSettings
@@ -46,6 +49,8 @@ class RunNumbers:
     memory: Path | None = None
     membership: Membership | None = None
     """Of a cluster on several machines: the one with index 0 takes the number for all."""
+    _taken: int = field(default=0, init=False)
+    """The last number that was taken here; 0 before the first."""
 
     def take(self) -> int:
         """The number of the run that begins now; whoever ran before is fenced off."""
@@ -53,9 +58,12 @@ class RunNumbers:
             check_redis(self.settings, self.stopping)
             try:
                 number = self._take()
+            except FencedError as error:
+                raise WarroomError(str(error)) from None
             except (redis.ConnectionError, redis.TimeoutError) as error:
                 log.warning("Redis has gone while a run number was taken: %s", error)
                 continue
+            self._taken = number
             if self.memory is not None:
                 self.memory.write_text(f"{number}\n")
             return number
@@ -72,7 +80,7 @@ class RunNumbers:
             client.close()
 
     def _next(self) -> int:
-        return next_run(self.settings.url, self.settings.prefix, at_least=self._last() + 1)
+        return next_run(self.settings.url, self.settings.prefix, at_least=self._last() + 1, last=self._taken)
 
     def _last(self) -> int:
         try:

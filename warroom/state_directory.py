@@ -119,6 +119,25 @@ def _compare(file: Path, wanted: Layout) -> None:
             raise StateMismatchError(f"{file}: state is of {name} {before}, this run's is {now}; {_CURE}")
 
 
+SPARE_BYTES: Final = 1024 * 1024
+"""Bytewax's store does not say when it has no room: less than this is none."""
+
+
+def is_full(directory: Path) -> bool:
+    """Whether the disk under the state has no room worth the name."""
+    try:
+        return shutil.disk_usage(directory).free < SPARE_BYTES
+    except OSError:
+        return False
+
+
+def no_room(where: str, reason: str) -> str:
+    """The sentence for a disk that is full."""
+    return (
+        f"{where}: {reason.lower()}; make room and start again: the next run goes on from the last snapshot"
+    )
+
+
 _CURE: Final = "go back to what it was, or choose another --state and count anew"
 
 

@@ -21,6 +21,7 @@ from operators.redis_session import Run
 from warroom.cluster import Cluster, Ending, Job
 from warroom.errors import WarroomError
 from warroom.hosts import Membership
+from warroom.state_directory import is_full, no_room
 
 log = logging.getLogger(__name__)
 
@@ -138,6 +139,10 @@ class Supervisor:
     def _give_up_if_hopeless(self, ending: Ending, failures: int) -> None:
         if ending.hopeless:
             raise WarroomError(ending.reason)
+        state = self._job.settings.state
+        if state.enabled and is_full(state.directory.absolute()):
+            where = f"state directory {state.directory.absolute()}"
+            raise WarroomError(no_room(where, f"no space left on device ({ending.reason})"))
         most = self._settings.failures_in_a_row
         if failures >= most:
             raise WarroomError(f"gave up after {most} failures in a row; the last: {ending.reason}")

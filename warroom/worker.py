@@ -7,6 +7,7 @@ another worker did.
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import logging
 import os
@@ -29,7 +30,7 @@ from operators.redis_errors import RedisSinkError
 from operators.redis_session import Run
 from warroom.bytewax_errors import cause_of, note_errors, place_of
 from warroom.settings import Settings
-from warroom.state_directory import EPOCHS
+from warroom.state_directory import EPOCHS, no_room
 from warroom.worker_report import BeatingClock, Reporter
 
 FAILED: Final = 1
@@ -37,6 +38,7 @@ REFUSED: Final = 3
 TAKEN_ALONG: Final = 4
 HOPELESS: Final = (RedisSinkError, OffsetsLostError, AccessRefusedError, MetricsPortError)
 """What starting again cannot mend."""
+NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 FORWARDED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 """Signals that wait, blocked, until this process can take them."""
 
@@ -74,9 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     clock = BeatingClock(reporter.beat, Heartbeat(post.settings.supervisor.hung_after_seconds))
     _take_signals(clock)
     _hide_standard_output()
-    note_errors()
     try:
         with _named(given.flow)(post, clock) as flow:
+            note_errors(lambda cause: _tell(cause, clock, reporter))
             _run(flow, post)
     except BaseException as error:  # Bytewax raises KeyboardInterrupt and its own errors around the cause
         return _ended_by(error, clock, reporter)
@@ -152,13 +154,21 @@ def _run(flow: Dataflow, post: Post) -> None:
 def _ended_by(error: BaseException, clock: ProcessClock, reporter: Reporter) -> int:
     cause = cause_of(error)
     log.debug("ended", exc_info=error)
-    if clock.stopping and isinstance(cause, StoppedWaitingError | KeyboardInterrupt):
-        return 0
     if cause is None:
         reporter.failed("another worker ended")
         return TAKEN_ALONG
+    return _tell(cause, clock, reporter)
+
+
+def _tell(cause: BaseException, clock: ProcessClock, reporter: Reporter) -> int:
+    """Tell the supervisor why this worker ends; the exit code that goes with it."""
+    if clock.stopping and isinstance(cause, StoppedWaitingError | KeyboardInterrupt):
+        return 0
     if isinstance(cause, HOPELESS):
         reporter.refused(str(cause))
+        return REFUSED
+    if isinstance(cause, OSError) and cause.errno in NO_ROOM:
+        reporter.refused(no_room(str(cause.filename or "the state directory"), str(cause.strerror)))
         return REFUSED
     known = isinstance(cause, KafkaReadError | OSError)
     reporter.failed(str(cause) if known else f"{type(cause).__name__}: {cause} (in {place_of(cause)})")

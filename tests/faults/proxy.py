@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that can be cut, silenced, slowed and throttled while connections live."""
+"""A TCP proxy that can be cut, silenced, slowed and throttled while connections live."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ BLOCK_BYTES = 65_536
 class Proxy:
     """Passes connections to ``127.0.0.1:target_port``; the port it listens on never changes."""
 
-    def __init__(self, target_port: int = 0) -> None:
+    def __init__(self, target_port: int = 0, host: str = "127.0.0.1") -> None:
         self.target_port = target_port
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.host = host
+        self._listener = socket.create_server((host, 0))
         self.port: int = self._listener.getsockname()[1]
         self._lock = threading.Lock()
         self._pairs: set[socket.socket] = set()
@@ -25,13 +26,14 @@ class Proxy:
         self._open = threading.Event()
         self._open.set()
         self.delay_s = 0.0
+        self.answer_delay_s = 0.0
         self.bytes_a_second: float | None = None
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
     def address(self) -> str:
         """``host:port`` for clients."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def cut(self) -> None:
         """Reset every connection and take none until ``mend``."""
@@ -48,6 +50,7 @@ class Proxy:
     def mend(self) -> None:
         """Pass everything again, at once."""
         self.delay_s = 0.0
+        self.answer_delay_s = 0.0
         self.bytes_a_second = None
         self._refusing = False
         self._open.set()
@@ -82,15 +85,15 @@ class Proxy:
                 continue
             with self._lock:
                 self._pairs |= {client, server}
-            for source, sink in ((client, server), (server, client)):
-                threading.Thread(target=self._pass, args=(source, sink), daemon=True).start()
+            for source, sink, answers in ((client, server, False), (server, client, True)):
+                threading.Thread(target=self._pass, args=(source, sink, answers), daemon=True).start()
 
-    def _pass(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pass(self, source: socket.socket, sink: socket.socket, answers: bool) -> None:
         try:
             while block := source.recv(BLOCK_BYTES):
                 self._open.wait()
-                if self.delay_s:
-                    time.sleep(self.delay_s)
+                if delay_s := self.delay_s + (self.answer_delay_s if answers else 0.0):
+                    time.sleep(delay_s)
                 if self.bytes_a_second:
                     time.sleep(len(block) / self.bytes_a_second)
                 sink.sendall(block)

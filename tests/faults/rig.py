@@ -1,143 +1,149 @@
-"""One seeded night with faults: real broker, Redis, war room and load, proxies between them."""
+"""One seeded night with faults: every kind of them before any comes again, then everything is compared."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import redis
-
-from tests.faults.proxy import Proxy
-from warroom.children import free_port
-from warroom.dead_letters import count_dead_letters
-from warroom.services import EmbeddedBroker, EmbeddedRedis, create_topics
+from tests.faults.stage import Stage, WarRoom
+from tests.faults.watcher import Cause, Struck, Watcher, longest_pauses
+from warroom.services import EmbeddedRedis
 from warroom.waiting import wait_until
 
-SALE_OPENS = "2019-12-12T00:00:00+08:00"
-DRAIN_SECONDS = 90.0
+SETTLED_SECONDS = 30.0
+SHORT_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """What is played. ``seconds``: how long the 24 hours take; ``pause_s``: between two faults."""
+    """What is played. ``seconds``: how long the 24 hours take; ``pause_s``: between two faults.
+
+    ``settle``: let results be fresh again before the next fault, so that each pause is one fault's.
+    """
 
     seed: int
     seconds: float = 45.0
     orders: int = 150_000
     workers: int = 2
-    pause_s: float = 3.5
+    pause_s: float = 2.0
+    settle: bool = False
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of it. ``differences``: what ``loadgen verify`` printed, empty if all agreed."""
+    """What became of it. ``differences``: what was found against the oracle, empty if all agreed."""
 
     events: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     restarts: int = 0
-    longest_gap_s: float = 0.0
+    longest_pause_s: dict[Cause, float] = field(default_factory=dict)
     differences: str = ""
-    dead_letters: dict[str, int] = field(default_factory=dict)
-    expected_dead_letters: dict[str, int] = field(default_factory=dict)
+    fallen: list[str] = field(default_factory=list)
+    values_watched: int = 0
     exit_code: int | None = None
 
+    @property
+    def agreed(self) -> bool:
+        """Whether nothing was lost, counted twice or seen to fall, and the run ended in order."""
+        return self.exit_code == 0 and not self.differences and not self.fallen
+
     def summary(self) -> str:
-        """Lines for people."""
+        """A line for people."""
         faults = ", ".join(f"{n} {name}" for name, n in sorted(self.faults.items()))
+        pauses = ", ".join(f"{s:.1f} s in {cause.value}" for cause, s in self.longest_pause_s.items())
         return (
             f"events {self.events:,}; faults {self.faults.total()} ({faults}); restarts {self.restarts}; "
-            f"longest pause of fresh results {self.longest_gap_s:.1f} s; differences: "
-            f"{self.differences or 0}; dead letters {self.dead_letters}"
+            f"longest pause of fresh results {pauses}; {len(self.fallen)} of {self.values_watched:,} watched "
+            f"values fell; differences: {self.differences or 0}"
         )
 
 
+class Fault(NamedTuple):
+    """A kind of fault. ``strike`` returns when it is over."""
+
+    cause: Cause
+    strike: Callable[[], None]
+
+
 class Rig:
-    """Servers, proxies and processes of one night; a context manager."""
+    """Plays a night on a stage; a context manager."""
 
     def __init__(self, night: Night, directory: Path) -> None:
         self.night = night
-        self.directory = directory
-        self.outcome = Outcome()
+        self.stage = Stage(directory)
         self.random = random.Random(night.seed)
-        self.metrics_port = free_port()
-        self.log = directory / "warroom.log"
+        self.outcome = Outcome()
+        self._struck: list[Struck] = []
 
     def __enter__(self) -> Rig:
-        self._stack = contextlib.ExitStack()
-        self.kafka = self._stack.enter_context(Proxy())
-        self.redis = self._stack.enter_context(Proxy())
-        self.broker = EmbeddedBroker(advertised=self.kafka.address)
-        # Clients follow the advertised address, so the proxy must lead on before the broker is asked.
-        self.broker.on_port = lambda port: setattr(self.kafka, "target_port", port)
-        self._stack.enter_context(self.broker)
-        self.redis_server = self._stack.enter_context(EmbeddedRedis())
-        self.redis.target_port = self.redis_server.port
-        create_topics(self.kafka.address)
+        self.stage.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        self.stage.__exit__()
 
     def play(self) -> Outcome:
         """Play the night with its faults, then compare everything."""
-        supervisor = self._start_war_room()
-        load = self._start_load()
-        try:
+        night, stage, outcome = self.night, self.stage, self.outcome
+        self.room: WarRoom = stage.war_room(workers=night.workers)
+        load = stage.load(night.seed, night.seconds, night.orders)
+        with Watcher(stage.redis_server.url) as watcher:
+            stage.is_counting(self.room)
             schedule = self.schedule()
-            watcher = Watcher(self.redis_server.url)
-            until = time.monotonic() + self.night.pause_s
+            due = time.monotonic() + night.pause_s
             while load.poll() is None:
-                watcher.look()
-                if time.monotonic() >= until:
-                    name, strike = next(schedule)
-                    strike()
-                    self.outcome.faults[name] += 1
-                    until = time.monotonic() + self.night.pause_s
-                time.sleep(0.05)
-            assert load.returncode == 0, (self.directory / "load.log").read_text()
-            self._mend()
-            supervisor.send_signal(signal.SIGUSR1)
-            self.outcome.exit_code = supervisor.wait(DRAIN_SECONDS)
-        finally:
-            for process in (load, supervisor):
-                if process.poll() is None:
-                    process.kill()
-                process.wait()
-        self.outcome.longest_gap_s = watcher.longest_gap_s
-        self._compare()
-        return self.outcome
+                if time.monotonic() < due:
+                    time.sleep(0.05)
+                    continue
+                self._strike(*next(schedule), watcher)
+                due = time.monotonic() + night.pause_s
+            stage.loaded(load)
+            outcome.exit_code = self.room.ask(signal.SIGUSR1)
+        outcome.longest_pause_s = longest_pauses(watcher.fresh_s, self._struck)
+        outcome.fallen, outcome.values_watched = watcher.fallen, watcher.values_seen
+        outcome.events = stage.events_sent()
+        outcome.differences = stage.differences()
+        outcome.restarts = self.room.said().count("starting all again")
+        return outcome
 
-    def workers(self) -> list[int]:
-        """Process ids of the workers that live now."""
-        found = []
-        for line in Path(f"/proc/{self.supervisor_pid}/task").iterdir():
-            with contextlib.suppress(OSError):
-                found += [int(child) for child in (line / "children").read_text().split()]
-        return found
+    def _strike(self, name: str, fault: Fault, watcher: Watcher) -> None:
+        begin_s = time.monotonic()
+        fault.strike()
+        self._struck.append(Struck(fault.cause, begin_s, time.monotonic()))
+        self.outcome.faults[name] += 1
+        if self.night.settle:
+            # What was under way when it was struck may still arrive: a second fresh result tells more.
+            seen = len(watcher.fresh_s)
+            wait_until(lambda: len(watcher.fresh_s) >= seen + 2, SETTLED_SECONDS)
 
-    def schedule(self) -> Iterator[tuple[str, Callable[[], None]]]:
+    def schedule(self) -> Iterator[tuple[str, Fault]]:
         """Faults in seeded order, every kind before any comes again."""
-        kinds: dict[str, Callable[[], None]] = {
-            "kill one worker": self.kill_one,
-            "kill all workers": self.kill_all,
-            "stop a worker for a second": self.stop_one,
-            "cut Kafka for two seconds": lambda: self._for(self.kafka, self.kafka.cut, 2.0),
-            "cut Redis for two seconds": lambda: self._for(self.redis, self.redis.cut, 2.0),
-            "silence Redis for two seconds": lambda: self._for(self.redis, self.redis.silence, 2.0),
-            "slow Redis for two seconds": lambda: self._slow(self.redis, 2.0),
-            "slow Kafka for two seconds": lambda: self._slow(self.kafka, 2.0),
-            "empty Redis": self.empty_redis,
+        stage, process, server = self.stage, Cause.PROCESS, Cause.SERVER
+        kinds = {
+            "kill one worker": Fault(process, self.kill_one),
+            "kill all workers": Fault(process, self.kill_all),
+            "stop a worker for a second": Fault(process, self.stop_one),
+            "stop all workers for a second": Fault(process, self.stop_all),
+            "cut Kafka": Fault(server, lambda: self._for_a_while(stage.kafka.cut)),
+            "silence Kafka": Fault(server, lambda: self._for_a_while(stage.kafka.silence)),
+            "slow Kafka": Fault(server, lambda: self._for_a_while(self._slow_kafka)),
+            "cut Redis": Fault(server, lambda: self._for_a_while(stage.redis.cut)),
+            "silence Redis": Fault(server, lambda: self._for_a_while(stage.redis.silence)),
+            "slow Redis": Fault(server, lambda: self._for_a_while(self._slow_redis)),
+            "empty Redis": Fault(server, self.empty_redis),
+            "restart Redis empty": Fault(server, lambda: restart_empty(stage.redis_server)),
+            "fill Redis": Fault(
+                server, lambda: self._redis_for_a_while(("maxmemory", "1mb"), ("maxmemory", "0"))
+            ),
+            "Redis read-only": Fault(server, self.make_read_only),
         }
         while True:
             order = list(kinds)
@@ -147,100 +153,64 @@ class Rig:
 
     def kill_one(self) -> None:
         """``kill -9`` of one worker."""
-        if workers := self.workers():
-            self._signal(self.random.choice(workers), signal.SIGKILL)
+        if workers := self.room.workers():
+            self._signal([self.random.choice(workers)], signal.SIGKILL)
 
     def kill_all(self) -> None:
         """``kill -9`` of every worker."""
-        for pid in self.workers():
-            self._signal(pid, signal.SIGKILL)
+        self._signal(self.room.workers(), signal.SIGKILL)
 
     def stop_one(self) -> None:
         """SIGSTOP, and SIGCONT a second later."""
-        if workers := self.workers():
-            pid = self.random.choice(workers)
-            self._signal(pid, signal.SIGSTOP)
-            time.sleep(1.0)
-            self._signal(pid, signal.SIGCONT)
+        if workers := self.room.workers():
+            self._pause([self.random.choice(workers)])
+
+    def stop_all(self) -> None:
+        """SIGSTOP of supervisor and workers, and SIGCONT a second later."""
+        self._pause([self.room.process.pid, *self.room.workers()])
 
     def empty_redis(self) -> None:
-        """Redis comes back without anything, as after a fail-over to an empty copy."""
-        client = redis.Redis.from_url(self.redis_server.url)
-        client.flushall()
-        client.close()
+        """Redis loses everything while connections live."""
+        with self.stage.results() as client:
+            client.flushall()
 
-    def _signal(self, pid: int, which: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, which)
+    def make_read_only(self) -> None:
+        """As after a fail-over in which the wrong server stayed in the client's hands."""
+        with self.stage.results() as client:
+            client.replicaof("127.0.0.1", "1")
+            time.sleep(SHORT_SECONDS)
+            client.replicaof("NO", "ONE")
 
-    def _for(self, proxy: Proxy, strike: Callable[[], None], seconds: float) -> None:
+    def _redis_for_a_while(self, setting: tuple[str, str], before: tuple[str, str]) -> None:
+        with self.stage.results() as client:
+            client.config_set(*setting)
+            time.sleep(SHORT_SECONDS)
+            client.config_set(*before)
+
+    def _pause(self, pids: list[int]) -> None:
+        self._signal(pids, signal.SIGSTOP)
+        time.sleep(1.0)
+        self._signal(pids, signal.SIGCONT)
+
+    def _signal(self, pids: list[int], which: signal.Signals) -> None:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, which)
+
+    def _for_a_while(self, strike: Callable[[], None]) -> None:
         strike()
-        time.sleep(seconds)
-        proxy.mend()
+        time.sleep(SHORT_SECONDS)
+        self.stage.kafka.mend()
+        self.stage.redis.mend()
 
-    def _slow(self, proxy: Proxy, seconds: float) -> None:
-        proxy.delay_s = 0.2
-        time.sleep(seconds)
-        proxy.mend()
+    def _slow_kafka(self) -> None:
+        self.stage.kafka.delay_s = 0.2
 
-    def _mend(self) -> None:
-        self.kafka.mend()
-        self.redis.mend()
-
-    def _start_war_room(self) -> subprocess.Popen[bytes]:
-        redis_url = f"redis://{self.redis.address}/0"
-        command = [
-            *(sys.executable, "-m", "warroom.cli", "run", "--brokers", self.kafka.address),
-            *("--redis", redis_url, "--workers", str(self.night.workers), "--sale-opens", SALE_OPENS),
-            *("--state", str(self.directory / "state"), "--metrics-port", str(self.metrics_port)),
-        ]
-        with self.log.open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        self.supervisor_pid = process.pid
-        assert wait_until(lambda: len(self.workers()) == self.night.workers, 30.0), self.log.read_text()
-        return process
-
-    def _start_load(self) -> subprocess.Popen[bytes]:
-        command = [
-            *(sys.executable, "-m", "loadgen.cli", "run", "double12-2019", "--brokers", self.kafka.address),
-            *("--speed", str(86_400 / self.night.seconds), "--orders", str(self.night.orders)),
-            *("--seed", str(self.night.seed), "--oracle", str(self.directory / "oracle.json")),
-            *("--summary", str(self.directory / "summary.json")),
-        ]
-        with (self.directory / "load.log").open("wb") as log:
-            return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-
-    def _compare(self) -> None:
-        oracle = self.directory / "oracle.json"
-        command = [
-            *(sys.executable, "-m", "loadgen.cli", "verify", "--redis", self.redis_server.url),
-            *("--oracle", str(oracle)),
-        ]
-        verdict = subprocess.run(command, capture_output=True, text=True, check=False)
-        if verdict.returncode:
-            self.outcome.differences = verdict.stdout + verdict.stderr
-        expected: dict[str, Any] = json.loads(oracle.read_text())
-        summary = json.loads((self.directory / "summary.json").read_text())
-        self.outcome.events = summary["events_sent"]
-        self.outcome.expected_dead_letters = expected["dead_letters"]
-        self.outcome.dead_letters = count_dead_letters(self.broker.address, "dead-letters")
-        self.outcome.restarts = self.log.read_text().count("starting all again")
+    def _slow_redis(self) -> None:
+        self.stage.redis.delay_s = 0.2
 
 
-class Watcher:
-    """Notes for how long results in Redis did not move."""
-
-    def __init__(self, url: str) -> None:
-        self._client = redis.Redis.from_url(url, decode_responses=True)
-        self._last = ""
-        self._moved_at: float | None = None
-        self.longest_gap_s = 0.0
-
-    def look(self) -> None:
-        """Ask once for the newest event that the results hold."""
-        now = time.monotonic()
-        shown = str(self._client.hget("warroom:meta", "event_time") or "")
-        if shown != self._last:
-            if self._moved_at is not None:
-                self.longest_gap_s = max(self.longest_gap_s, now - self._moved_at)
-            self._last, self._moved_at = shown, now
+def restart_empty(server: EmbeddedRedis) -> None:
+    """Kill Redis and start it again on its port, without its data."""
+    server.kill()
+    server.start()

@@ -1,4 +1,8 @@
-"""``python -m tests.faults.soak --seconds N``: nights with faults; exit code 1 if any differs."""
+"""``python -m tests.faults.soak --seconds N``: nights with faults, one after the other.
+
+Exit code 1 if any number differs, any value fell, or results paused for more than ten seconds for a fault of
+our own processes.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,10 @@ from collections import Counter
 from pathlib import Path
 
 from tests.faults.rig import Night, Rig
+from tests.faults.watcher import Cause
+
+LONGEST_PAUSE_SECONDS = 10.0
+"""For kills and stops of our own processes; an outage of a server lasts as long as it lasts."""
 
 
 def main() -> None:
@@ -20,27 +28,34 @@ def main() -> None:
     given = parser.parse_args()
     until = time.monotonic() + given.seconds
     faults: Counter[str] = Counter()
-    events = restarts = wrong = 0
-    longest_s = 0.0
-    seed = given.seed
-    while time.monotonic() < until:
+    events = restarts = nights = wrong = watched = 0
+    longest_s = dict.fromkeys(Cause, 0.0)
+    while time.monotonic() < until or not nights:
+        seed = given.seed + nights
         # One worker, two, three: the number may change from run to run, so it does from night to night.
-        night = Night(seed=seed, workers=1 + seed % 3)
+        night = Night(seed=seed, workers=1 + seed % 3, settle=True)
         with tempfile.TemporaryDirectory() as directory, Rig(night, Path(directory)) as rig:
             outcome = rig.play()
+            said = "" if outcome.agreed else rig.room.said()
         print(f"night {seed}, {night.workers} workers: {outcome.summary()}", flush=True)
+        if said:
+            print(said, flush=True)
         faults += outcome.faults
         events += outcome.events
         restarts += outcome.restarts
-        longest_s = max(longest_s, outcome.longest_gap_s)
-        agreed = not outcome.differences and outcome.dead_letters == outcome.expected_dead_letters
-        wrong += not (agreed and outcome.exit_code == 0)
-        seed += 1
+        watched += outcome.values_watched
+        wrong += not outcome.agreed
+        nights += 1
+        longest_s = {cause: max(s, outcome.longest_pause_s[cause]) for cause, s in longest_s.items()}
+    process_s, server_s = longest_s[Cause.PROCESS], longest_s[Cause.SERVER]
     print(
-        f"all: {events:,} events, {faults.total()} faults, {restarts} restarts, "
-        f"longest pause {longest_s:.1f} s, nights that differ: {wrong}"
+        f"{nights} nights: {events:,} events, {faults.total()} faults, {restarts} restarts; "
+        f"{watched:,} values watched; nights that differ: {wrong}\n"
+        f"longest pause of fresh results: {process_s:.1f} s after process faults "
+        f"(at most {LONGEST_PAUSE_SECONDS:g}), {server_s:.1f} s with server outages\n"
+        f"by kind: {', '.join(f'{n} {name}' for name, n in sorted(faults.items()))}"
     )
-    sys.exit(1 if wrong else 0)
+    sys.exit(1 if wrong or process_s > LONGEST_PAUSE_SECONDS else 0)
 
 
 if __name__ == "__main__":

@@ -60,6 +60,17 @@ class ApacheKafka:
         """``host:port`` that asks for a user and a password (SASL/PLAIN)."""
         return f"{LOOPBACK}:{self._sasl_port}"
 
+    def join(self, first: ApacheKafka) -> None:
+        """Become a second broker of the cluster whose controller is ``first``; before ``start``."""
+        own = f"PLAINTEXT://{self.address},SASL_PLAINTEXT://{self.sasl_address}"
+        self._settings |= {
+            "process.roles": "broker",
+            "node.id": "2",
+            "controller.quorum.voters": f"1@{LOOPBACK}:{first._controller_port}",
+            "listeners": own,
+            "advertised.listeners": own,
+        }
+
     def start(self) -> None:
         """Start on the ports and the data it has, and return when it serves."""
         libraries = fetch_jars()

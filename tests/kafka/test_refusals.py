@@ -22,6 +22,15 @@ def test_a_missing_topic_is_one_line_and_exit_code_2(stage: Stage) -> None:
     )
 
 
+def test_a_wrong_password_is_one_line_and_exit_code_2(stage: Stage) -> None:
+    stage.create()
+    room = stage.war_room(brokers=stage.kafka.sasl_address, **LOGIN, KAFKA__CLIENT__SASL_PASSWORD="wrong")
+    assert stage.ran(room) == 2
+    (line,) = stage.said().splitlines()
+    assert line.startswith(f"warroom: Kafka at {stage.kafka.sasl_address} refuses the login: ")
+    assert line.endswith("see sasl.* and ssl.* under [kafka.client]")
+
+
 def test_the_right_password_lets_the_war_room_read_to_the_end(stage: Stage) -> None:
     stage.create()
     room = stage.war_room(

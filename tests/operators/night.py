@@ -86,7 +86,7 @@ def flat_baseline(merchant_id: str, gmv: float = 2400.0, orders: float = 24.0, *
         merchant_id=merchant_id,
         name=fields.pop("name", merchant_id.upper()),
         days=28,
-        daily={"gmv": gmv, "orders": orders},
+        daily=fields.pop("daily", {"gmv": gmv, "orders": orders}),
         hourly_share=fields.pop("hourly_share", [1 / 24] * 24),
         **fields,
     )

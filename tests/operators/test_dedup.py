@@ -147,3 +147,17 @@ def test_files_of_forgotten_slices_are_removed(tmp_path: Path) -> None:
     named = {ref.file for ref in state}
     assert named <= {p.name for p in tmp_path.iterdir()}
     assert len(list(tmp_path.iterdir())) <= len(named) + 11
+
+
+def test_clicks_leave_orders_their_part_of_the_memory() -> None:
+    whole = DedupBudget(8 * FIRST_TABLE_SLOTS * 8)
+    clicks = DedupBudget(6 * FIRST_TABLE_SLOTS * 8, whole)
+    seen, bought = Dedup(HORIZON_MS, clicks), Dedup(HORIZON_MS, whole)
+    mark(seen, list(range(1, 20 * FIRST_TABLE_SLOTS)), [0] * (20 * FIRST_TABLE_SLOTS - 1))
+    assert clicks.used_bytes <= clicks.limit_bytes
+    assert clicks.shrunk_total > 0
+    orders = list(range(1, FIRST_TABLE_SLOTS))
+    mark(bought, orders, [0] * len(orders))
+    assert all(mark(bought, orders, [1] * len(orders)))
+    assert whole.used_bytes <= whole.limit_bytes
+    assert (whole.ids, whole.shrunk_total) == (clicks.ids + len(orders), clicks.shrunk_total)

@@ -115,7 +115,30 @@ def test_partition_at_its_end_is_idle_once_silent_for_long_enough() -> None:
     rig.fetcher.brings(Fetched(raw(0, b"1"), ended_at=1))
     rig.after(0)
     assert standings_of(rig.after(29.9)) == [Standing.LIVE]
+    assert standings_of(rig.after(0.2)) == [Standing.LIVE]  # and asks whether that is still the end
+    assert rig.fetcher.starts == [BEGINNING, 1]
+    rig.fetcher.brings(Fetched(ended_at=1))
     assert standings_of(rig.after(0.2)) == [Standing.IDLE]
+    assert standings_of(rig.after(60)) == [Standing.IDLE]
+    assert rig.fetcher.starts == [BEGINNING, 1]
+
+
+def test_a_process_that_was_stopped_finds_its_backlog_before_it_calls_a_partition_idle() -> None:
+    rig = Rig(ReadOptions(idle_seconds=30))
+    rig.fetcher.brings(Fetched(raw(0, b"1"), ended_at=1))
+    rig.after(0)
+    assert standings_of(rig.after(3600)) == [Standing.LIVE]
+    rig.fetcher.brings(Fetched(raw(1, b"2")))
+    assert values_of(rig.after(0.2)) == [b"2"]
+    assert standings_of(rig.after(3600)) == [Standing.LIVE]
+
+
+def test_a_partition_whose_broker_is_away_is_not_idle() -> None:
+    rig = Rig(ReadOptions(idle_seconds=30))
+    rig.fetcher.brings(Fetched(raw(0, b"1"), ended_at=1))
+    rig.after(0)
+    assert {s for _ in range(20) for s in standings_of(rig.after(10))} == {Standing.LIVE}
+    assert rig.fetcher.starts == [BEGINNING, 1]
 
 
 def test_idle_partition_is_live_again_when_it_speaks() -> None:

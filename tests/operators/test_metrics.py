@@ -287,3 +287,21 @@ def test_a_bucket_includes_its_upper_bound(value: float, bucket: int) -> None:
     counts = BucketCounts((0.1, 1.0))
     counts.observe(np.array([value]))
     assert np.flatnonzero(counts.counts).tolist() == [bucket]
+
+
+def test_joins_are_summed_over_the_shards_of_the_process() -> None:
+    scrape = Scrape()
+    for shard in (0, 1):
+        held = summary(shard)
+        held.joins, held.joins_bytes, held.repeated_joins, held.forgotten_joins = 10, 160, 3, 1
+        scrape.metrics.shard(held)
+    assert scrape.value("warroom_joins_remembered") == 20
+    assert scrape.value("warroom_joins_bytes") == 320
+    assert scrape.value("warroom_repeated_joins_total") == 6
+    assert scrape.value("warroom_forgotten_joins_total") == 2
+
+
+def test_views_are_counted_by_source() -> None:
+    scrape = Scrape()
+    scrape.metrics.click_sources({"search": 4, "map": 1, "other": 2})
+    assert scrape.series("warroom_click_sources_total") == {("search",): 4, ("map",): 1, ("other",): 2}

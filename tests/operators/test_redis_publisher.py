@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from operators.batches import MerchantRows, SeriesPoint
+from operators.batches import NO_EVENT_MS, MerchantRows, SeriesPoint
 from operators.changes import CLICK_SHIFT, ORDER_CHANGED, ORDER_SHIFT
 from operators.rates import PEOPLE_WINDOWS
 from operators.redis_errors import FencedError, RedisRefusedError
@@ -446,3 +446,15 @@ def test_a_key_of_another_type_is_named_in_the_log(
 def test_a_url_that_is_none_is_refused() -> None:
     with pytest.raises(RedisRefusedError, match="is no Redis URL"):
         RedisPublisher(settings("http://localhost"), Run(1, "r", WALL_MS))
+
+
+def test_a_board_from_before_the_first_watermark_is_not_shown_back_in_time(
+    redis_url: str, reader: Reader
+) -> None:
+    with publishing(redis_url, run=1) as before:
+        write(before, board(watermark_ms=NO_EVENT_MS, newest_ms=WALL_MS + 9))
+    with publishing(redis_url, run=2) as publisher:
+        write(publisher, board(watermark_ms=NO_EVENT_MS, newest_ms=WALL_MS + 5))
+        assert reader.hash("meta")["event_time"] == str(WALL_MS + 9)
+        write(publisher, board(watermark_ms=NO_EVENT_MS, newest_ms=WALL_MS + 9))
+        assert reader.hash("meta")["event_time"] == str(WALL_MS + 9)

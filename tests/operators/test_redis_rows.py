@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from operators.batches import MerchantRows
@@ -157,6 +158,7 @@ def some_offers(draw: st.DrawFn) -> list[MerchantRows]:
     ]
 
 
+@examples(deadline=None)
 @given(some_offers(), st.data())
 def test_rows_taken_and_put_back_in_between_change_nothing(
     offers: list[MerchantRows], data: st.DataObject

@@ -169,6 +169,33 @@ def test_state_of_another_layout_is_refused(tmp_path: Path, monkeypatch: pytest.
         Shard.load(block, rules())
 
 
+def test_a_quiet_nights_journal_stays_short_to_replay(tmp_path: Path) -> None:
+    shard, store = Shard(1, rules(3)), ShardStore(tmp_path, 1, "run-1", AlwaysTurn())
+    most = state_files.SMALLEST_JOURNAL_BYTES // state_files.BLOCK_BYTES
+    longest = 0
+    for delta in deltas_of(4, 400):
+        take(shard, store, delta)
+        ref = store.save(shard, -1)
+        longest = max(longest, len([*state_files._blocks((tmp_path / ref.journal).read_bytes())]))
+    assert ref.base is not None
+    assert most - 4 <= longest <= most
+
+
+def test_bases_take_a_tenth_of_the_time_and_an_epoch_waits_for_few() -> None:
+    now_s = 100.0
+    turns = RebaseTurns(lambda: now_s)
+    written_s = 0.0
+    for _ in range(50):
+        in_this_epoch_s = 0.0
+        while turns.take():
+            turns.spent(0.15)
+            in_this_epoch_s += 0.15
+        assert in_this_epoch_s <= 0.3
+        written_s += in_this_epoch_s
+        now_s += 2.0
+    assert written_s == pytest.approx(0.1 * 50 * 2.0, abs=0.3)
+
+
 def test_disk_use_stays_bounded_however_long_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state_files, "SMALLEST_JOURNAL_BYTES", 2000)
     shard, store = Shard(1, rules(3)), ShardStore(tmp_path, 1, "run-1", AlwaysTurn())

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from warroom.errors import WarroomError
 from warroom.hosts import Membership
 from warroom.preflight import Interrupted
 from warroom.run_number import RunNumbers
@@ -54,3 +55,16 @@ def test_machine_that_waits_for_the_others_can_be_stopped(redis_url: str) -> Non
     )
     with pytest.raises(Interrupted):
         alone.take()
+
+
+def test_who_was_replaced_gets_no_further_number_and_leaves_the_fence_to_its_successor(
+    redis_url: str,
+) -> None:
+    replaced, successor = numbers_at(redis_url), numbers_at(redis_url)
+    assert (replaced.take(), successor.take()) == (1, 2)
+    with pytest.raises(
+        WarroomError, match=r"^run 2 writes to .* now; this is run 1, which has been replaced"
+    ):
+        replaced.take()
+    assert redis.Redis.from_url(redis_url).get("warroom:fence") == b"2"
+    assert successor.take() == 3
