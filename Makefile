@@ -2,6 +2,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+TEST_READY := $(VENV)/.ready-tests
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-kafka lint soak fuzz bench bench-quick bench-hour pictures clean
@@ -24,11 +25,11 @@ lint: $(READY)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-test: lint
+test: lint $(TEST_READY)
 	$(PY) -m pytest $(TEST_FLAGS)
 
 DURATION ?= 600
-soak: $(READY)
+soak: $(TEST_READY)
 	$(PY) -m tests.faults.soak --seconds $(DURATION)
 	WARROOM_OUTAGE_SECONDS=60 $(PY) -m pytest tests/faults/test_outages.py $(TEST_FLAGS)
 
@@ -48,12 +49,17 @@ bench-quick: $(READY)
 bench-hour: $(READY)
 	$(PY) -m benchmarks hour $(BENCH_FLAGS)
 
-pictures: $(READY)
+pictures: $(TEST_READY)
 	$(PY) -m tests.web.pictures $(PICTURES_FLAGS)
 
 # The stamp is younger than pyproject.toml exactly when the environment holds what it asks for.
 $(READY): pyproject.toml .ci/setup
 	@.ci/setup $(VENV)
+	@touch $@
+
+# What only tests need is not asked of whoever wants to see the demo.
+$(TEST_READY): $(READY) .ci/setup-tests
+	@.ci/setup-tests
 	@touch $@
 
 clean:

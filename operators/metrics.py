@@ -66,6 +66,7 @@ class Metrics(Collector):
         self._rollups: dict[Value, Fields] = {}
         self._rollup_others: dict[str, int] | None = None
         self._publisher: Callable[[], PublisherStats] | None = None
+        self._run: tuple[int, int] | None = None
         self._stages: Callable[[], dict[str, float]] | None = None
         registry.register(self)
 
@@ -138,6 +139,10 @@ class Metrics(Collector):
         with self._lock:
             self._alerts.update((alert.rule, alert.severity) for alert in alerts)
 
+    def started(self, run: int, restarts: int) -> None:
+        """This process belongs to run number ``run``; its supervisor has restarted all ``restarts`` times."""
+        self._run = (run, restarts)
+
     def watch_publisher(self, stats: Callable[[], PublisherStats]) -> None:
         """Ask a publisher at every scrape how it stands."""
         self._publisher = stats
@@ -159,6 +164,11 @@ class Metrics(Collector):
         yield from families
         if self._publisher is not None:
             yield from publisher_families(self._publisher())
+        if self._run is not None:
+            yield gauge("warroom_run_number", "Number of the run; it grows with every start.", self._run[0])
+            yield counter(
+                "warroom_restarts", "Times that all workers were started again after a failure.", self._run[1]
+            )
         if self._stages is not None:
             yield _counters(
                 "warroom_stage_cpu_seconds",

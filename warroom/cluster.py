@@ -54,12 +54,12 @@ class Ending:
 
 
 class Cluster:
-    """Workers of one run. ``started_at_s``: monotonic seconds."""
+    """Workers of one run. ``started_at_s``: monotonic seconds. ``restarts``: failed runs before it."""
 
-    def __init__(self, job: Job, membership: Membership, run: Run) -> None:
+    def __init__(self, job: Job, membership: Membership, run: Run, restarts: int = 0) -> None:
         self.started_at_s = time.monotonic()
         self._hung_after_s = job.settings.supervisor.hung_after_seconds
-        self.members = [_start(job, membership, run, index) for index in membership.local]
+        self.members = [_start(job, membership, run, restarts, index) for index in membership.local]
 
     @property
     def is_running(self) -> bool:
@@ -117,7 +117,7 @@ class Cluster:
             member.listener.close()
 
 
-def _start(job: Job, membership: Membership, run: Run, index: int) -> Member:
+def _start(job: Job, membership: Membership, run: Run, restarts: int, index: int) -> Member:
     settings_fd = os.memfd_create("warroom-settings")
     os.write(settings_fd, job.settings.model_dump_json().encode())
     read_end, write_end = os.pipe()
@@ -130,6 +130,7 @@ def _start(job: Job, membership: Membership, run: Run, index: int) -> Member:
                 *("--run-number", str(run.number)),
                 *("--run-id", run.run_id),
                 *("--started-at-ms", str(run.started_at_ms)),
+                *("--restarts", str(restarts)),
                 *("--settings-fd", str(settings_fd)),
                 *("--report-fd", str(write_end)),
                 *("--flow", job.flow),

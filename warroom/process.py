@@ -25,6 +25,7 @@ def war_room(post: Post, clock: BeatingClock) -> Iterator[Dataflow]:
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     metrics = Metrics(registry, settings.metrics.top_n)
+    metrics.started(post.run.number, post.restarts)
     publisher = RedisPublisher(
         PublisherSettings(
             url=settings.redis.url,

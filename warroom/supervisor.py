@@ -83,9 +83,9 @@ class Supervisor:
 
     def run(self) -> None:
         """Return when every worker has drained. Raises ``WarroomError`` when it gives up."""
-        failures = 0
+        failures = restarts = 0
         while not self._wishes.stopping:
-            cluster = self._start()
+            cluster = self._start(restarts)
             try:
                 ending = self._watch(cluster)
             finally:
@@ -96,11 +96,12 @@ class Supervisor:
             failures = 1 if lasted_s >= self._settings.steady_after_seconds else failures + 1
             self._give_up_if_hopeless(ending, failures)
             self._pause(ending, failures)
+            restarts += 1
 
-    def _start(self) -> Cluster:
+    def _start(self, restarts: int) -> Cluster:
         self._told = set()
         run = Run(self._take_run(), uuid.uuid4().hex, time.time_ns() // 1_000_000)
-        cluster = Cluster(self._job, self._membership(), run)
+        cluster = Cluster(self._job, self._membership(), run, restarts)
         log.info("run %d: %d workers started", run.number, len(cluster.members))
         return cluster
 

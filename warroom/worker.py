@@ -47,7 +47,10 @@ log = logging.getLogger("warroom.worker")
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """What a worker process is told: its place in the cluster, its run, its settings."""
+    """What a worker process is told: its place in the cluster, its run, its settings.
+
+    ``restarts``: how often this supervisor has started all again after a failure.
+    """
 
     index: int
     addresses: tuple[str, ...]
@@ -55,6 +58,7 @@ class Post:
     settings: Settings
     bounded: bool
     start_over: bool
+    restarts: int = 0
 
 
 FlowBuilder = Callable[[Post, BeatingClock], AbstractContextManager[Dataflow]]
@@ -88,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--run-number", type=int, required=True)
     parser.add_argument("--run-id", required=True)
     parser.add_argument("--started-at-ms", type=int, required=True)
+    parser.add_argument("--restarts", type=int, default=0)
     parser.add_argument("--settings-fd", type=int, required=True)
     parser.add_argument("--report-fd", type=int, required=True)
     parser.add_argument("--bounded", action="store_true")
@@ -106,6 +111,7 @@ def _post(given: argparse.Namespace) -> Post:
         settings=Settings.model_validate_json(os.pread(given.settings_fd, size, 0)),
         bounded=given.bounded,
         start_over=given.start_over,
+        restarts=given.restarts,
     )
 
 

@@ -234,6 +234,14 @@ def test_a_publisher_is_asked_at_each_scrape() -> None:
     assert scrape.value("warroom_event_to_redis_seconds_count") == 3
 
 
+def test_run_and_restarts_are_told_once_they_are_known() -> None:
+    scrape = Scrape()
+    assert scrape.series("warroom_run_number") == scrape.series("warroom_restarts_total") == {}
+    scrape.metrics.started(run=7, restarts=2)
+    assert scrape.value("warroom_run_number") == 7
+    assert scrape.value("warroom_restarts_total") == 2
+
+
 def test_the_build_is_named() -> None:
     (labels,) = Scrape().series("warroom_build_info")
     assert labels[0] == "0.1.0"
@@ -248,6 +256,7 @@ def full_scrape() -> Scrape:
     scrape.metrics.took("orders", LaneOutput(messages=1))
     scrape.metrics.alerted([Alert("i", "r", "s", "info", 0, 1.0, 1.0, "", "")])
     scrape.metrics.watch_publisher(PublisherStats)
+    scrape.metrics.started(run=7, restarts=2)
     return scrape
 
 

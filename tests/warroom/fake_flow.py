@@ -1,7 +1,8 @@
 """A flow without servers for tests of worker and supervisor: it counts steps and does as it is told.
 
 The directory in ``SCRIPT`` is the conversation: each worker adds a line to ``started`` and, when the
-flow ends by itself, to ``drained``; it does what the file ``do-<index>`` says, once.
+flow ends by itself, to ``drained``; it does what the file ``do-<index>`` says, once. In
+``restarts-<index>`` it leaves how often it was told that all had been started again.
 """
 
 from __future__ import annotations
@@ -80,6 +81,7 @@ class Source(FixedPartitionedSource[int, int]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> Steps:
         steps = Steps(self._post, self._clock, resume_state)
+        (steps._script / f"restarts-{self._post.index}").write_text(str(self._post.restarts))
         steps._say("started")
         return steps
 

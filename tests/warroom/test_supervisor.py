@@ -145,6 +145,22 @@ def test_one_dead_worker_starts_all_again_as_a_new_run(script: Script, fault: st
     assert runs_of(script.lines("started")) == ["0 run 1", "0 run 2", "1 run 1", "1 run 2"]
 
 
+def test_workers_are_told_how_often_all_were_started_again(script: Script) -> None:
+    wishes = Wishes()
+    told: list[list[str]] = []
+
+    def act() -> None:
+        for starts in (2, 4, 6):
+            script.wait_for("started", starts)
+            told.append(script.lines("restarts-0"))
+            script.tell(1, "die" if starts < 6 else "nothing")
+        wishes.stopping = True
+
+    with meanwhile(act):
+        supervisor_of(settings_of(), wishes).run()
+    assert told == [["0"], ["1"], ["2"]]
+
+
 def test_hung_worker_is_killed_and_all_are_started_again(script: Script) -> None:
     wishes = Wishes()
 
