@@ -27,14 +27,25 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def compiled(function: F) -> F:
-    """``numba.njit`` with a cache on disk, typed as the function it compiles."""
-    result: F = nb.njit(cache=True, boundscheck=False)(function)
+    """``numba.njit`` with a cache on disk, typed as the function it compiles.
+
+    Without numba's counts of references: the caller holds the arrays for as long as the function runs, and
+    an atomic count for each array at each use was five sixths of what reading an event cost. So the
+    function cannot make or return an array; see ``allocating``.
+    """
+    result: F = nb.njit(cache=True, boundscheck=False, _nrt=False)(function)
+    return result
+
+
+def allocating(function: F) -> F:
+    """``compiled`` for a function that makes arrays."""
+    result: F = nb.njit(cache=True, boundscheck=False, _nrt=True)(function)
     return result
 
 
 def inlined(function: F) -> F:
     """The same for a small function with many arrays, which would cost more to hand over than its work."""
-    result: F = nb.njit(cache=True, boundscheck=False, forceinline=True)(function)
+    result: F = nb.njit(cache=True, boundscheck=False, forceinline=True, _nrt=False)(function)
     return result
 
 

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from operators.batches import F64, I32, I64, U8
-from operators.bytes_kernels import U64, compiled
+from operators.bytes_kernels import U64, allocating, compiled
 from operators.people_registers import (
     PLANE_REGISTERS,
     REGISTERS,
@@ -185,7 +185,7 @@ def shrink(t: Tables, row: int, keep: int) -> None:
         place(t, row, count, t.kind[row])
 
 
-@compiled
+@allocating
 def count_people(
     t: Tables,
     large: Large,
@@ -240,13 +240,13 @@ def count_people(
         counts[i, 3] = estimated(large.histogram[number, SALE_REGISTERS])
 
 
-@compiled
+@allocating
 def all_old(stamps: U16, least: int) -> bool:
     """Whether nobody was seen in a plane at ``least`` or later."""
     return bool(stamps.max() < least)
 
 
-@compiled
+@allocating
 def shift_stamps(stamps: U16, by: int) -> None:
     """Count stamps from a base ``by`` later; what would be before it is forgotten."""
     flat = stamps.reshape(-1)

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.batches import I32, I64, U8
-from operators.bytes_kernels import U64, compiled, inlined
+from operators.bytes_kernels import U64, allocating, compiled, inlined
 from operators.people_tables import MOST_RANK, TIME_BITS, rank_of
 
 REGISTERS: Final = 3072
@@ -105,7 +105,7 @@ def likeliest(seen: I64, unseen: I64, registers: int) -> float:
     return people * registers
 
 
-@compiled
+@allocating
 def estimated(histogram: I32) -> float:
     """Distinct people from how many byte registers have each value (``VALUES`` entries)."""
     seen = np.zeros(MOST_RANK + 1, np.int64)
@@ -127,7 +127,7 @@ def estimated(histogram: I32) -> float:
     return likeliest(seen, unseen, REGISTERS)
 
 
-@compiled
+@allocating
 def people_in(registers: U8) -> float:
     """Distinct people in registers that hold greatest ranks; groups are merged by ``np.maximum``."""
     seen = np.zeros(MOST_RANK + 1, np.int64)

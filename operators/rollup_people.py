@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from operators.batches import F64, I32, I64, U8
-from operators.bytes_kernels import compiled
+from operators.bytes_kernels import allocating, compiled
 from operators.people_cells import BUYER, VISITOR, People
 from operators.people_registers import MOST_STAMP, PLANE_REGISTERS, U32, likeliest
 from operators.people_tables import MOST_RANK
@@ -35,7 +35,7 @@ def stamp_cells(places: I32, cells: I32, buckets: I64, stamps: U32, touched: U8)
         stamps[places[i], rank, register] = max(stamps[places[i], rank, register], bucket)
 
 
-@compiled
+@allocating
 def count_people(places: I64, starts: I64, stamps: U32, touched: U8, counts: F64) -> None:
     """People of places in the stretches from each of ``starts`` up to now: n x starts."""
     seen = np.zeros(MOST_RANK + 1, np.int64)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Generic, NamedTuple
 import numpy as np
 
 from operators.batches import I32, I64, U8, Progress
-from operators.bytes_kernels import U64, Interner, compiled, stable_hash
+from operators.bytes_kernels import U64, Interner, allocating, compiled, stable_hash
 from operators.cut_tally import CutTally
 from operators.decode import C, Decoded
 from operators.delta import Joins, ShardDelta, Suspect
@@ -145,7 +145,7 @@ def people_by_row(place: I32, seen: SeenPeople, ends: I64, persons: U64) -> None
         ends[row] += 1
 
 
-@compiled
+@allocating
 def order_by_shard(shard_of: U8, merchants: I32, groups: int, order: I64, bounds: I64) -> None:
     """Counting sort of groups by shard: those of ``s`` are ``order[bounds[s] : bounds[s + 1]]``."""
     bounds[:] = 0
