@@ -25,7 +25,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _compiled(function: F) -> F:
-    result: F = nb.njit(cache=True, boundscheck=False, nogil=True)(function)
+    result: F = nb.njit(cache=True, boundscheck=False, nogil=True, _nrt=False)(function)
     return result
 
 

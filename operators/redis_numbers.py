@@ -24,8 +24,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def kernel(function: F) -> F:
-    """``numba.njit`` that releases the GIL, cached on disk, typed as the function it compiles."""
-    return cast(F, nb.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")(function))
+    """``numba.njit`` that releases the GIL, cached on disk, typed as the function it compiles.
+
+    It makes and returns no array: see ``bytes_kernels.compiled``.
+    """
+    made = nb.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy", _nrt=False)(function)
+    return cast(F, made)
 
 
 @kernel

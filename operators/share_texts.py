@@ -68,11 +68,21 @@ def _put_value(out: U8, at: int, c: Chains, entry: int, whole: int, names: _Name
 
 @kernel
 def _put_shares(
-    c: Chains, rows: I64, dimension: int, most: int, whole: I64, names: _NameTexts, out: U8, ends: I64
+    c: Chains,
+    rows: I64,
+    dimension: int,
+    most: int,
+    whole: I64,
+    names: _NameTexts,
+    entries: I64,
+    out: U8,
+    ends: I64,
 ) -> None:
-    """The array of every row one after the other, none for a row without values."""
+    """The array of every row one after the other, none for a row without values.
+
+    ``entries``: room for those of one row.
+    """
     at = 0
-    entries = np.empty(VALUES_HELD + 1, np.int64)
     for i in range(len(rows)):
         count = 0
         entry = c.heads[rows[i], dimension] - 1 if rows[i] < len(c.heads) else -1
@@ -128,7 +138,8 @@ class ShareTexts:
         longest = int(np.diff(names.ends, prepend=0).max())
         out = np.empty(len(rows) * (most * (longest + _NUMBERS_BYTES) + 2), np.uint8)
         ends = np.empty(len(rows), np.int64)
-        _put_shares(self._shares.chains, rows, dimension, most, whole, names, out, ends)
+        entries = np.empty(VALUES_HELD + 1, np.int64)
+        _put_shares(self._shares.chains, rows, dimension, most, whole, names, entries, out, ends)
         text = out[: ends[-1]].tobytes()
         starts = [0, *ends[:-1].tolist()]
         return [text[start:end] or None for start, end in zip(starts, ends.tolist(), strict=True)]
