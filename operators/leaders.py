@@ -29,6 +29,8 @@ from schemas.windows import (
 
 Candidate = tuple[str, str | None, float]
 """Merchant id, name, score."""
+Named = dict[int, tuple[str, str | None]]
+"""Id and name by row."""
 
 METRICS: Final = (
     *("sales_multiple", "gmv", "orders"),
@@ -61,7 +63,7 @@ def best(scores: F64 | I64, size: int) -> list[int]:
     if len(above) > size:
         threshold = np.partition(scores[above], len(above) - size)[len(above) - size]
         above = above[scores[above] >= threshold]
-    return [int(row) for row in above]
+    return list(above.tolist())
 
 
 def ranked(candidates: Iterable[Candidate], size: int) -> list[Candidate]:
@@ -75,11 +77,14 @@ def candidates_of(
     """A shard's candidates for every metric and window."""
     base = columns.baseline[: len(merchants)]
     found: dict[tuple[str, str], list[Candidate]] = {}
+    named: Named = {}
+    rows = np.arange(len(base))
     for w, window in enumerate(WINDOWS):
         for metric, scores in _scores(columns, base, baselines, w, rules):
             if window in windows_of(metric):
-                rows = np.arange(len(base))
-                found[metric, window] = named_best(merchants, columns, baselines, rows, scores, rules.size)
+                found[metric, window] = named_best(
+                    merchants, columns, baselines, rows, scores, rules.size, named
+                )
     return found
 
 
@@ -90,16 +95,21 @@ def named_best(
     rows: I64,
     scores: F64 | I64,
     size: int,
+    named: Named,
 ) -> list[Candidate]:
-    """The best of some merchants; ``scores`` of ``rows``, NaN or 0 = not on the board."""
+    """The best of some merchants; ``scores`` of ``rows``, NaN or 0 = not on the board.
+
+    ``named``: ids and names by row that this moment has needed already; the same few lead many boards.
+    """
     places = best(scores, size)
-    return ranked(
-        (
-            (merchants.text(row), _name(baselines, int(columns.baseline[row])), float(scores[place]))
-            for place, row in zip(places, rows[places].tolist(), strict=True)
-        ),
-        size,
-    )
+    found = []
+    for row, score in zip(rows[places].tolist(), scores[places].astype(np.float64).tolist(), strict=True):
+        known = named.get(row)
+        if known is None:
+            known = named[row] = (merchants.text(row), _name(baselines, int(columns.baseline[row])))
+        found.append((-score, *known))
+    found.sort()  # as ``ranked`` does; ids differ, so names are never compared
+    return [(merchant_id, name, -score) for score, merchant_id, name in found[:size]]
 
 
 def _scores(

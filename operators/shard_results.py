@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from operators.batches import F64, MULTIPLE_BOUNDS, NO_EVENT_MS, MerchantRows, ShardSummary, Texts
-from operators.leaders import Candidate, candidates_of, named_best
+from operators.leaders import Candidate, Named, candidates_of, named_best
 from operators.merchant_columns import NO_BASELINE
 from operators.multiples import Rows, multiples_of, peaks_of, ratio
 from operators.rates import BUYERS, VISITORS, part, rates_of
@@ -127,9 +127,10 @@ def _by_conversion(shard: Shard) -> dict[tuple[str, str], list[Candidate]]:
     people = _people_of(shard, rows)
     visitors = people[:, VISITORS]
     scores = np.where(visitors >= rules.min_visitors, part(people[:, BUYERS], visitors), np.nan)
+    named: Named = {}
     return {
         ("conversion", window): named_best(
-            shard.merchants, shard.columns, shard.baselines, rows, scores[:, w], rules.size
+            shard.merchants, shard.columns, shard.baselines, rows, scores[:, w], rules.size, named
         )
         for w, window in enumerate(DISTINCT_WINDOWS)
     }
