@@ -42,7 +42,8 @@ class Era:
 
     def times(self, buckets: I64) -> I64:
         """Finest buckets as 24-bit times, 1 upwards."""
-        return np.clip(buckets - self.base, 1, MOST_TIME)
+        # As np.clip does, which takes ten times as long for the few entries that most arrays here have.
+        return np.minimum(np.maximum(buckets - self.base, 1), MOST_TIME)
 
     @property
     def short_offset(self) -> int:
