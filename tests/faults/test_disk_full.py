@@ -57,7 +57,7 @@ def fill(file: Path) -> None:
 
         def full() -> bool:
             try:
-                return not out.write(bytes(64 * 1024))
+                return not out.write(bytes(4 * 1024 * 1024))
             except OSError:
                 return True
 
