@@ -68,6 +68,8 @@ class Expected(Struct, frozen=True, omit_defaults=True):
     people: dict[str, int] = {}
     rates: dict[str, float] = {}
     singles: dict[str, float] = {}
+    estimated: bool = False
+    """Whether people are estimated however few they are, as those of a roll-up."""
 
 
 def fields_of(expected: Expected) -> int:
@@ -237,7 +239,7 @@ def _rollups(asked: Asked, truth: Truth, spans: Mapping[str, tuple[int, int]]) -
     for name, (measures, people, rates) in rollups_of(truth, asked.channels, asked.categories, spans).items():
         if not truth.has_clicks:
             measures, people, rates = _without(measures), _without(people), {}
-        told[name] = Expected(measures, {}, people=people, rates=rates)
+        told[name] = Expected(measures, {}, people=people, rates=rates, estimated=True)
     return told
 
 

@@ -2,7 +2,8 @@
 
 Warroom counts a merchant's people exactly while there are at most ``EXACT_PEOPLE``, and its buyers that came
 back while there are at most ``EXACT_BUYERS``; beyond, it estimates with a standard error of 2 % at the most.
-Here an estimate may be off by four of those, which one in 16,000 is by chance.
+The people of a roll-up are always estimated. Here an estimate may be off by four of those, which one in
+16,000 is by chance.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ def slack_of(field: str, expected: Expected) -> float:
     """How far a number of people may be off: 0 where few enough are counted exactly."""
     name = field.split(":")[0]
     value = expected.people[field]
+    if expected.estimated:
+        return STANDARD_ERRORS * STANDARD_ERROR * value + 1
     if name in OF_BUYERS:
         buyers = _most("buyers", expected)
         if buyers <= EXACT_BUYERS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from dashboards.grafana.definition import Query, Thresholds, Variable
+from dashboards.grafana.definition import Kind, Panel, Query, Thresholds, Variable
 from dashboards.grafana.promql import WHO
 
 YUAN: Final = "currencyJPY"
@@ -47,6 +47,14 @@ DELAY: Final = Thresholds(
 )
 ANY_IS_BAD: Final = Thresholds("red from 1: there should be none at all.", ((1.0, "red"),))
 
+BACKLOG: Final = Thresholds(
+    "yellow from 2 s, four publish intervals; red from 10 s, where an alert fires: pages show old numbers.",
+    ((2.0, "yellow"), (10.0, "red")),
+)
+UP: Final = Thresholds(
+    "red at 0: not one worker, or one of several, does not answer.", ((1.0, "green"),), base="red"
+)
+
 ALERTS: Final = f'ALERTS{{{WHO}, alertname=~"Warroom.+|Loadgen.+", alertstate="firing"}}'
 
 
@@ -69,3 +77,24 @@ def firing(*matchers: str) -> Query:
         high=1.0,
         quiet=NO_ALERT,
     )
+
+
+def one_query_panel(
+    kind: Kind,
+    title: str,
+    text: str,
+    unit: str,
+    expr: str,
+    legend: str,
+    thresholds: Thresholds = PLAIN,
+    width: int = 8,
+    *,
+    high: float = float("inf"),
+    low: float = 0.0,
+    quiet: str = "",
+    stacked: bool = False,
+) -> Panel:
+    """A panel of one question; a big number is half as tall as a curve."""
+    query = Query(expr, legend, low, high, quiet)
+    height = 4 if kind == "stat" else 8
+    return Panel(kind, title, text, unit, (query,), thresholds, width, height, stacked=stacked)

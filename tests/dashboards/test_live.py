@@ -90,10 +90,8 @@ def test_no_rule_has_failed(proof: Proof) -> None:
 
 
 def test_the_restart_is_told_as_one(proof: Proof) -> None:
-    assert {v for _, v in proof.night.prometheus.instant("warroom_restarts_total", proof.at_s)} == {1.0}
-    fired = proof.night.prometheus.instant(
-        'ALERTS{alertname="WarroomRestarted",alertstate="firing"}', proof.at_s
-    )
+    assert {v for _, v in proof.series("warroom_restarts_total")} == {1.0}
+    fired = proof.series('ALERTS{alertname="WarroomRestarted",alertstate="firing"}')
     assert [labels["instance"] for labels, _ in fired] == ["all"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.dashboards.conftest import STAR, Proof
+from tests.dashboards.conftest import STAR, STAR_FIRES, Proof
 from warroom.waiting import wait_until
 
 
@@ -32,9 +32,8 @@ def test_a_spike_becomes_a_notification_and_its_end_another(proof: Proof) -> Non
         return bool(alert["labels"] == firing["labels"])
 
     assert wait_until(lambda: any(map(same, told("resolved"))), 20), proof.phone.notifications
-    fires = f'ALERTS{{alertstate="firing",merchant="{STAR}",window="1h"}}'
-    assert proof.night.prometheus.instant(fires, proof.at_s)
-    assert not proof.night.prometheus.instant(fires)
+    assert proof.series(STAR_FIRES)
+    assert not proof.night.prometheus.instant(STAR_FIRES)
 
 
 def test_a_restart_is_told_to_whoever_is_on_call(proof: Proof) -> None:

@@ -13,12 +13,12 @@ import pytest
 from tests.faults.stage import Stage
 from warroom.waiting import wait_until
 
-STORE_BYTES = 8 * 1024 * 1024
+STORE_BYTES = 256 * 1024 * 1024
 
 
 @contextmanager
 def small_disk(at: Path) -> Iterator[Path]:
-    """A file system of a few mebibytes; whoever runs the tests must be root or may make a user namespace."""
+    """A small file system; whoever runs the tests must be root or may make a user namespace."""
     at.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={STORE_BYTES}", "warroom-test", str(at)], check=True)
     try:
@@ -57,7 +57,7 @@ def fill(file: Path) -> None:
 
         def full() -> bool:
             try:
-                return not out.write(bytes(64 * 1024))
+                return not out.write(bytes(4 * 1024 * 1024))
             except OSError:
                 return True
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import redis
 from msgspec import UNSET
 
 from loadgen.oracle import Answers
 from schemas import redis_layout
+from schemas.alerts import Alert
 from schemas.windows import WINDOWS
 
 
@@ -36,6 +38,12 @@ def write_right_results(url: str, prefix: str, answers: Answers) -> redis.Redis:
         pipeline.hset(redis_layout.rollup(prefix, *name.split(":", 1)), mapping=fields)
     for metric, window, best in boards_of(answers):
         pipeline.zadd(redis_layout.top(prefix, metric, window), best)
+    for alert_id, milestone in answers.alerts.items():
+        rule, subject, end_ms = alert_id.split("|")
+        alert = Alert(
+            alert_id, rule, subject, "info", int(end_ms), milestone.value, milestone.threshold, "中", "en"
+        )
+        pipeline.xadd(redis_layout.alerts(prefix), {"alert": msgspec.json.encode(alert)})
     totals: dict[Any, Any] = {key: str(value) for key, value in answers.totals.items()}
     pipeline.hset(redis_layout.rollup(prefix, "total", "all"), mapping=totals)
     pipeline.execute()

@@ -117,6 +117,12 @@ class TestEstimates:
     def test_many_people_may_be_told_within_four_standard_errors(self) -> None:
         assert self.found(10_000, 10_790) == []
 
+    def test_people_of_a_roll_up_may_be_estimated_however_few_they_are(self) -> None:
+        expected = Expected({}, {}, people={"buyers:1h": 50}, estimated=True)
+        for told, wanted in (("49", []), ("54", []), ("56", ["50 ± 5"])):
+            found = people_differences("channel:koubei", expected, {"buyers:1h": told})
+            assert [d.expected for d in found] == wanted
+
     def test_more_than_four_standard_errors_are_told_with_the_bound(self) -> None:
         assert self.found(10_000, 10_900) == ["10000 ± 801"]
 

@@ -174,8 +174,8 @@ def test_markers_of_transactions_leave_gaps_in_the_offsets(broker: str, fetcher:
 
 def test_high_watermark_is_the_end_as_the_fetch_told_it(broker: str, fetcher: PartitionFetcher) -> None:
     send(broker, [b"x"] * 30)
-    fetcher.start(BEGINNING)
     assert fetcher.high_watermark() == UNKNOWN_OFFSET
+    fetcher.start(BEGINNING)
     hear(fetcher, lambda heard: bool(heard.values), most=1)
     assert fetcher.high_watermark() == 30
 

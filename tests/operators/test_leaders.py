@@ -52,7 +52,8 @@ def views(merchant: str, private: int, platform: int) -> list[dict[str, Any]]:
 
 
 def test_every_metric_stands_on_a_board_in_each_of_its_windows() -> None:
-    assert set(tops([], BoardRules())) == {(m, w) for m in METRICS for w in windows_of(m)}
+    metrics = (*METRICS, "conversion")
+    assert set(tops([], BoardRules())) == {(m, w) for m in metrics for w in windows_of(m)}
 
 
 def test_leaders_of_all_shards_are_merged_in_order_and_equal_ones_by_id() -> None:

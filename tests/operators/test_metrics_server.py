@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
+import struct
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
-from prometheus_client.core import Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from operators.metrics_server import Check, Heartbeat, MetricsPortError, MetricsServer
+from warroom.waiting import wait_until
 
 
 def well() -> None:
@@ -55,6 +59,29 @@ def test_a_prometheus_that_asks_for_openmetrics_gets_it() -> None:
         _, content_type, body = get(server, "/metrics?x=1", "application/openmetrics-text; version=1.0.0")
     assert content_type.startswith("application/openmetrics-text")
     assert body.endswith("# EOF\n")
+
+
+def test_a_client_that_lost_patience_is_no_trouble(capfd: pytest.CaptureFixture[str]) -> None:
+    gone, went = threading.Event(), threading.Event()
+
+    class Slow(Collector):
+        def collect(self) -> Iterator[Metric]:
+            went.set()
+            gone.wait(5)
+            yield GaugeMetricFamily("warroom_long", "x" * 5_000_000, value=1)
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Slow())
+    with serving(registry) as server:
+        client = socket.create_connection(("127.0.0.1", server.port))
+        client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert went.wait(5)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset at once
+        client.close()
+        gone.set()
+        assert get(server, "/healthz")[0] == 200
+        assert wait_until(lambda: not any("process_request" in t.name for t in threading.enumerate()), 5)
+    assert capfd.readouterr().err == ""
 
 
 def test_a_scrape_that_fails_is_an_answer_and_not_the_end() -> None:
