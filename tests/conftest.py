@@ -21,6 +21,7 @@ SHARED = ("dashboards", "web")
 """Folders whose files share something dear: a live night, a browser."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a file, or of a folder that shares servers, on one of the processes of ``-n``."""
     for item in items:
