@@ -27,7 +27,7 @@ lint: $(READY)
 
 # Two at a time: many tests wait for servers. TEST_FLAGS="-n 0 -k windows" runs some of them one by one.
 test: lint $(TEST_READY)
-	$(PY) -m pytest -n 2 --dist loadgroup $(TEST_FLAGS)
+	$(PY) -m pytest -n 2 $(TEST_FLAGS)
 
 DURATION ?= 600
 soak: $(TEST_READY)

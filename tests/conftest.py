@@ -17,19 +17,6 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if collection_path == suite and not asked else None
 
 
-SHARED = ("dashboards", "web")
-"""Folders whose files share something dear: a live night, a browser."""
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file, or of a folder that shares servers, on one of the processes of ``-n``."""
-    for item in items:
-        folder = item.path.parent
-        group = folder if folder.name in SHARED else item.path
-        item.add_marker(pytest.mark.xdist_group(group.name))
-
-
 @pytest.fixture
 def broker() -> Iterator[str]:
     """Bootstrap address of a fresh embedded broker without topics."""
