@@ -7,11 +7,13 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 LOOPBACK = "127.0.0.1"
+_FIRST_PORT, _STRETCH, _STRETCHES = 10_000, 40, 560
+_PORTS_END = _FIRST_PORT + _STRETCH * _STRETCHES  # 32,400: Linux gives clients 32,768 and up
 _PR_SET_PDEATHSIG = 1
 # Loaded here: between fork and exec nothing may be imported.
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -66,12 +68,43 @@ def end(process: subprocess.Popen[bytes], grace_seconds: float = 5.0) -> int:
     return process.wait()
 
 
+def free_ports(count: int, host: str = LOOPBACK) -> int:
+    """Return the first of ``count`` TCP ports side by side that nobody listened on a moment ago.
+
+    They lie below those that the system hands to clients, where an outgoing connection may take one before
+    its server does, and each process looks in a stretch of its own: two that ask at once get different ones.
+    """
+    for first in _candidates:
+        if all(_is_free(host, port) for port in range(first, first + count)):
+            for _ in range(count - 1):
+                next(_candidates)
+            return first
+    raise AssertionError("the candidates never end")
+
+
 def free_port(host: str = LOOPBACK) -> int:
-    """Return a TCP port that was free on ``host`` a moment ago; somebody else may take it first."""
+    """Return one TCP port that was free on ``host`` a moment ago."""
+    return free_ports(1, host)
+
+
+def _ports_to_try() -> Iterator[int]:
+    while True:
+        start = _FIRST_PORT + os.getpid() % _STRETCHES * _STRETCH
+        yield from range(start, _PORTS_END)
+        yield from range(_FIRST_PORT, start)
+
+
+def _is_free(host: str, port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True
+
+
+_candidates = _ports_to_try()
 
 
 def accepts(host: str, port: int, timeout_seconds: float = 0.5) -> bool:

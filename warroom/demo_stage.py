@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from warroom.children import LOOPBACK, end, free_port, start
+from warroom.children import end, free_port, free_ports, start
 from warroom.config import Given, load
 from warroom.errors import WarroomError
 from warroom.services import EmbeddedBroker, EmbeddedRedis, create_topics
@@ -83,7 +83,7 @@ class Stage:
     def _configuration(self) -> str:
         watch = ", ".join(f'"{merchant_id}"' for merchant_id in FEATURED)
         return configuration_text(self.broker.address, self.redis.url) + (
-            f"\n[metrics]\nport = {_free_ports(WORKERS)}\n"
+            f"\n[metrics]\nport = {free_ports(WORKERS)}\n"
             f'\n[sale]\nopens = "{SALE_OPENS}"\n'
             f"\n[engine]\nworkers = {WORKERS}\nseries_watch = [{watch}]\n"
             f'\n[state]\ndirectory = "state"\n'
@@ -131,17 +131,3 @@ class Stage:
         if not self._keep:
             self.broker.stop()
             self.redis.stop()
-
-
-def _free_ports(count: int) -> int:
-    """The first of ``count`` free ports in a row."""
-    from warroom.errors import PreflightError
-    from warroom.preflight import check_ports
-
-    while True:
-        first = free_port()
-        try:
-            check_ports(LOOPBACK, first, count)
-        except (PreflightError, OverflowError):
-            continue
-        return first

@@ -25,11 +25,7 @@ class Membership:
 
 def on_this_machine(workers: int) -> Membership:
     """All workers here, on loopback ports that are free now: ask again before each start."""
-    ports: list[int] = []
-    while len(ports) < workers:
-        port = free_port()
-        if port not in ports:
-            ports.append(port)
+    ports = [free_port() for _ in range(workers)]
     return Membership(tuple(f"{LOOPBACK}:{port}" for port in ports), tuple(range(workers)))
 
 

@@ -20,9 +20,7 @@ import redis
 
 from dashboards.prometheus.scraping import targets_file
 from tests.dashboards.servers import PrometheusServer
-from warroom.children import LOOPBACK, end, free_port, start
-from warroom.errors import PreflightError
-from warroom.preflight import check_ports
+from warroom.children import LOOPBACK, end, free_port, free_ports, start
 from warroom.services import EmbeddedBroker, EmbeddedRedis, create_topics
 from warroom.waiting import wait_until
 
@@ -30,17 +28,6 @@ WORKERS: Final = 2
 PATIENCE_S: Final = 60.0
 HOUR_MS: Final = 3_600_000
 GRID_S: Final = 5
-
-
-def free_ports(count: int) -> int:
-    """The first of ``count`` free ports in a row."""
-    while True:
-        first = free_port()
-        try:
-            check_ports(LOOPBACK, first, count)
-        except (PreflightError, OverflowError):
-            continue
-        return first
 
 
 def scenario(hours: int, hours_ahead: float, spike: list[float]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -16,10 +15,8 @@ from typing import Any, Self
 import redis
 
 from tests.faults.proxy import Proxy
-from warroom.children import end, free_port
+from warroom.children import end, free_port, free_ports
 from warroom.dead_letters import count_dead_letters
-from warroom.errors import PreflightError
-from warroom.preflight import check_ports
 from warroom.services import EmbeddedBroker, EmbeddedRedis, create_topics
 from warroom.waiting import wait_until
 
@@ -64,17 +61,6 @@ class WarRoom:
         return wait_until(lambda: self.said().count(words) >= times, PATIENCE_SECONDS)
 
 
-def _free_ports(count: int) -> int:
-    """The first of some ports that are free, below those that the system gives to clients."""
-    while True:
-        first = random.randrange(12_000, 32_000)
-        try:
-            check_ports("127.0.0.1", first, count)
-        except PreflightError:
-            continue
-        return first
-
-
 class Stage:
     """Servers, proxies and processes of one test; a context manager. ``host``: where the proxies listen."""
 
@@ -113,7 +99,7 @@ class Stage:
     ) -> WarRoom:
         """Start ``warroom run``. ``given``: settings of the environment; ``within``: what it is run by."""
         self._rooms += 1
-        log, port = self.directory / f"warroom-{self._rooms}.log", _free_ports(workers)
+        log, port = self.directory / f"warroom-{self._rooms}.log", free_ports(workers)
         command = [
             *(*within, sys.executable, "-m", module, "run"),
             *("--workers", str(workers), "--sale-opens", SALE_OPENS, "--metrics-port", str(port)),

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +17,7 @@ from schemas.rollups import DIMENSIONS
 from schemas.windows import DAY_MS, MEASURES, WINDOWS
 from tests.operators.night import encoded, flat_baseline
 from tests.operators.test_rollups import plainly, seeded_night
-from warroom.children import end, free_port
+from warroom.children import end, free_ports
 from warroom.services import Topic, create_topics
 from warroom.waiting import wait_until
 
@@ -57,16 +55,6 @@ def send_baselines(broker: str) -> None:
         }
         producer.produce("baselines", encoded(baseline), key=f"m{n}")
     assert producer.flush(PATIENCE_SECONDS) == 0
-
-
-def free_ports(count: int) -> int:
-    """The first of some ports side by side that nobody listens on."""
-    while True:
-        first = free_port()
-        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-            for port in range(first, first + count):
-                stack.enter_context(socket.create_server(("127.0.0.1", port)))
-            return first
 
 
 class War:
