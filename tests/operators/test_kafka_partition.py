@@ -348,7 +348,7 @@ def test_partition_with_full_batches_does_not_rest() -> None:
 def test_during_a_backlog_results_are_asked_for_less_often_and_soon_after_it_as_usual() -> None:
     rig = Rig(ReadOptions(batch_messages=2))
     usual = rig.clock.publish_seconds(0.5, rig.seconds)
-    rig.fetcher.brings(Fetched(raw(0, b"1", b"2")), Fetched(raw(2, b"3", b"4")), Fetched(raw(4, b"5")))
+    rig.fetcher.brings(Fetched(raw(0, b"1", b"2")), Fetched(raw(2, b"3", b"4")))
     rig.after(0)
     first = rig.clock.publish_seconds(0.5, rig.seconds)
     rig.after(0)
