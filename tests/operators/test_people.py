@@ -245,8 +245,8 @@ def deltas_of(seed: int, batches: int, shard: int) -> list[ShardDelta]:
 
 
 def told_by(shard: Shard) -> dict[str, dict[str, int]]:
-    shard.touch()
-    rows = shard.take_changed()
+    shard.outbox.touch()
+    rows = shard.outbox.take()
     return {} if rows is None else {m: people_fields(f) for m, f in fields_of(rows).items()}
 
 
@@ -321,11 +321,11 @@ def test_a_repeated_join_alone_brings_its_visitor_in_and_takes_it_out_again() ->
     join = click(1, "m1", NOON_MS, visitor_id="u1", action="join")
     room.send_clicks(0, [encoded(join)])
     room.send_clicks(0, [encoded({**join, "event_id": "again", "event_time": NOON_MS + HOUR_MS})])
-    rows = shard.take_changed()
+    rows = shard.outbox.take()
     assert rows is not None
     assert fields_of(rows)["m1"]["visitors:5m"] == 1
     room.send_clicks(0, [encoded(click(2, "elsewhere", NOON_MS + 2 * HOUR_MS))])
-    rows = shard.take_changed()
+    rows = shard.outbox.take()
     assert rows is not None
     assert fields_of(rows)["m1"]["visitors:5m"] == 0
 
@@ -352,7 +352,7 @@ def test_the_board_by_conversion_needs_a_hundred_visitors_and_is_that_of_all_sha
     room.send(0, [encoded(e) for e in orders])
     board = Board(3)
     for shard in room.shards:
-        board.take(shard.summary())
+        board.take(shard.outbox.summary())
     rows = board.rows()
     assert rows is not None
     assert rows.tops["conversion", "1h"] == [
