@@ -46,7 +46,7 @@ from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
 from schemas.windows import FINEST_BUCKET_MS, GMV, ORDERS, SLIDING
 
-STATE_LAYOUT = 5
+STATE_LAYOUT = 6
 """Version of what ``dump`` writes; state of another version is refused."""
 
 LONGEST = SLIDING[-1]
