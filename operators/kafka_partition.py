@@ -15,7 +15,7 @@ from operators.batches import NO_EVENT_MS, Lane, LaneOutput, Standing
 from operators.kafka_errors import OffsetsLostError
 from operators.kafka_fetch import BEGINNING, UNKNOWN_OFFSET, Fetched, PartitionFetcher
 from operators.kafka_offsets import OffsetReporter
-from operators.kafka_pace import Pacer, batch_limit
+from operators.kafka_pace import FIRST_BATCH_MESSAGES, Pacer, batch_limit
 from operators.process_clock import ProcessClock
 from operators.stage_times import CONSUME, SNAPSHOT
 
@@ -126,6 +126,8 @@ class KafkaPartition(StatefulSourcePartition[LaneOutput, PartitionState]):
         outputs = self._take(fetched, now)
         if fetched.batch is None or 2 * len(fetched.batch) < most:
             self._pacer.rest(self, now)
+        elif most > FIRST_BATCH_MESSAGES:
+            self._clock.note_backlog(now)
         self._tell_stats(now)
         return outputs or self._pulse(self._standing(now), now)
 
