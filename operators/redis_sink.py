@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from operators.batches import BoardRows, MerchantRows
-from operators.redis_publisher import ROLLUPS, RedisPublisher
+from operators.redis_aside import ROLLUPS
+from operators.redis_publisher import RedisPublisher
 from operators.rollup_results import RollupRows
 
 log = logging.getLogger("warroom.redis")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from operators.category_days import CategoryDays, OrdinaryCategories, category_days
-from operators.redis_publisher import ROLLUPS
+from operators.redis_aside import ROLLUPS
 from operators.rollup_results import RollupRows, rollup_rows
 from schemas.rollups import CATEGORY
 from schemas.windows import HOUR_MS, MINUTE_MS
