@@ -74,8 +74,8 @@ function vitals() {
   text($("age-label"), replay ? say("replay") : old === null ? say(line.up || first ? "waiting" : "ended") : say("updated"));
   flag(document.body, "data-old", stale);
   const lag = s.health?.lag_messages, { event_time_ms: newest, watermark_ms: mark } = s.clock ?? {};
-  text($("lag").firstChild, lag == null ? DASH : whole(lag));
-  text($("behind").firstChild, newest == null || mark == null ? DASH : duration(Math.max(0, newest - mark) / 1000));
+  text($("lag").firstChild, replay || lag == null ? DASH : whole(lag));
+  text($("behind").firstChild, replay || newest == null || mark == null ? DASH : duration(Math.max(0, newest - mark) / 1000));
   const at = newest == null ? DASH : clock(newest), notice = $("notice");
   const words = replay || !stale ? "" : !line.up ? say("lost") : away ? say("redisAway", { time: at }) : say("oldNotice", { s: whole((old ?? 0) / 1000), time: at });
   notice.hidden = words === "";
