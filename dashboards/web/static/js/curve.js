@@ -54,6 +54,17 @@ const smooth = (width) => (values) => {
   return out;
 };
 
+// The greatest of every stretch that lies above ``top``.
+function summits(values, top) {
+  const found = [];
+  let best = -1;
+  values.forEach((v, m) => {
+    if (v > top) best = best < 0 || v > values[best] ? m : best;
+    else if (best >= 0) { found.push(best); best = -1; }
+  });
+  return best < 0 ? found : [...found, best];
+}
+
 // 5 萬, not 5.00 萬: marks of the axis are round.
 const round = (label) => label.replace(/(\.\d*?)0+(?!\d)/, "$1").replace(/\.(?!\d)/, "");
 
@@ -125,8 +136,9 @@ export class Curve {
     this.grid(g, rem, top, unit, y);
     if (usual) this.line(g, usual, y, css("--usual"), rem * 0.13, [rem * 0.5, rem * 0.4]);
     if (last >= 0) this.today(g, today, last, y, rem);
-    if (cut !== null) this.cut(g, today, cut, rem);
+    for (const at of cut) this.cut(g, today, at, rem);
     this.dots(g, today, y, rem);
+    if (last >= 0 && this.hover === null) this.newest(g, today, last, y, rem);
     if (this.hover !== null) this.tip(g, today, usual, y, rem);
     this.describe(today, usual, last);
   }
@@ -136,8 +148,9 @@ export class Curve {
     const by = this.unit() || 1, nice = (most) => { const { top, unit } = niceTop(most / by); return { top: top * by, unit: unit * by }; };
     const values = today.filter((v) => !Number.isNaN(v)).sort(), greatest = values.at(-1) ?? 0;
     const common = Math.max(this.look.least, values[Math.floor(values.length * COMMON)] ?? 0, today[last] ?? 0, ...(usual ?? []));
-    if (this.mode !== "minute" || greatest < common * RUSH) return { ...nice(Math.max(common, greatest)), cut: null };
-    return { ...nice(common * 1.25), cut: today.indexOf(greatest) };
+    if (this.mode !== "minute" || greatest < common * RUSH) return { ...nice(Math.max(common, greatest)), cut: [] };
+    const scale = nice(common * 1.25);
+    return { ...scale, cut: summits(today, scale.top) };
   }
 
   cut(g, today, at, rem) {
@@ -150,6 +163,8 @@ export class Curve {
     g.font = `600 ${rem * 1.2}px "Barlow Condensed", "Noto Sans CJK TC", sans-serif`;
     const right = px + rem * 2 + g.measureText(label).width < this.area.left + this.area.width;
     g.fillStyle = css("--ink"); g.textBaseline = "middle"; g.textAlign = right ? "left" : "right";
+    g.strokeStyle = css("--panel"); g.lineWidth = rem * 0.3; g.lineJoin = "round";
+    g.strokeText(`↑ ${label}`, px + (right ? rem : -rem), top + rem * 0.6);
     g.fillText(`↑ ${label}`, px + (right ? rem : -rem), top + rem * 0.6);
     g.restore();
   }
@@ -206,13 +221,20 @@ export class Curve {
     const px = this.x(last), py = y(values[last]);
     g.save(); g.fillStyle = `${near}40`; g.beginPath(); g.arc(px, py, rem * 0.75, 0, 7); g.fill();
     g.fillStyle = "#fff"; g.beginPath(); g.arc(px, py, rem * 0.32, 0, 7); g.fill(); g.restore();
-    if (this.hover === null) {
-      g.font = `600 ${rem * 1.5}px "Barlow Condensed", "Noto Sans CJK TC", sans-serif`;
-      g.fillStyle = "#fff"; g.textBaseline = "middle";
-      const label = this.amount(values[last]), wide = g.measureText(label).width, right = px + rem + wide < this.area.left + this.area.width;
-      g.textAlign = right ? "left" : "right";
-      g.fillText(label, px + (right ? rem : -rem), Math.max(this.area.top + rem, py - rem * 0.2));
-    }
+  }
+
+  // What the newest point stands for, beside it, or above where the day ends.
+  newest(g, values, last, y, rem) {
+    const px = this.x(last), py = y(values[last]), label = this.amount(values[last]);
+    g.save();
+    g.font = `600 ${rem * 1.5}px "Barlow Condensed", "Noto Sans CJK TC", sans-serif`;
+    const right = px + rem * 1.2 + g.measureText(label).width < this.area.left + this.area.width;
+    const at = [px + (right ? rem : rem * 0.4), right ? py - rem * 0.2 : py - rem * 1.6];
+    g.textBaseline = "middle"; g.textAlign = right ? "left" : "right";
+    g.strokeStyle = css("--panel"); g.lineWidth = rem * 0.4; g.lineJoin = "round"; g.fillStyle = "#fff";
+    at[1] = Math.max(this.area.top + rem * (right ? 1 : 0), at[1]);
+    g.strokeText(label, ...at); g.fillText(label, ...at);
+    g.restore();
   }
 
   // Milestones stand on the curve as diamonds.

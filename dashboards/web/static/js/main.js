@@ -57,7 +57,8 @@ function draw() {
   if (line.at !== null) flag(document.body, "data-drawn", line.at);
 }
 
-const marks = (s) => (s.alerts?.recent ?? []).map((a) => ({ ms: a.bucket_end_ms - 60000, color: a.severity === "critical" ? "#ff7a59" : "#ffc24b" }));
+// What stands on the curve: not every small milestone of a thousand merchants.
+const marks = (s) => [...(s.alerts?.recent ?? []), ...(s.alerts?.active ?? [])].filter((a) => a.severity !== "info").map((a) => ({ ms: a.bucket_end_ms - 60000, color: a.severity === "critical" ? "#ff7a59" : "#ffc24b" }));
 
 // How old the data is: what the server said when it was sent, and the time since.
 function age() {

@@ -24,7 +24,7 @@ const HANT = {
   funnel: "今日漏斗", ofViews: "瀏覽的 {p}", windows: "各時段", channels: "今日通路", membersCurve: "新會員累計", membersLabel: "今日新會員累計：{today}，平常此時 {usual}", pastAlerts: "先前的警示", noSeries: "領先過或受關注的商家才有逐分鐘的曲線", noMerchant: "沒有這個商家的資料：{id}", loading: "載入中…", noBaseline: "沒有基準日",
   replay: "重播", pause: "暫停", play: "播放", live: "回到即時", replayEmpty: "Redis 裡還沒有可重播的曲線",
   help: "鍵盤", close: "關閉", motion: "減少動態效果",
-  keys: { "L": "切換語言", "S": "直播模式：只顯示倍數", "W": "倍數榜換時段", "C": "每分鐘／累計", "M": "減少動態效果", "F": "全螢幕", "1 – 9": "打開榜上的商家", "Esc": "返回", "?": "這個說明" },
+  keys: { "L": "切換語言", "S": "直播模式：只顯示倍數", "W": "倍數榜換時段", "C": "每分鐘／累計", "← →": "在曲線上逐點讀數", "M": "減少動態效果", "F": "全螢幕", "1 – 9": "打開榜上的商家", "Esc": "返回", "?": "這個說明" },
 };
 
 const HANS = {
@@ -49,7 +49,7 @@ const HANS = {
   funnel: "今日漏斗", ofViews: "浏览的 {p}", windows: "各时段", channels: "今日渠道", membersCurve: "新会员累计", membersLabel: "今日新会员累计：{today}，平常此时 {usual}", pastAlerts: "先前的告警", noSeries: "领先过或受关注的商家才有逐分钟的曲线", noMerchant: "没有这个商家的数据：{id}", loading: "加载中…", noBaseline: "没有基准日",
   replay: "回放", pause: "暂停", play: "播放", live: "回到实时", replayEmpty: "Redis 里还没有可回放的曲线",
   help: "键盘", close: "关闭", motion: "减少动态效果",
-  keys: { "L": "切换语言", "S": "直播模式：只显示倍数", "W": "倍数榜换时段", "C": "每分钟／累计", "M": "减少动态效果", "F": "全屏", "1 – 9": "打开榜上的商家", "Esc": "返回", "?": "这个说明" },
+  keys: { "L": "切换语言", "S": "直播模式：只显示倍数", "W": "倍数榜换时段", "C": "每分钟／累计", "← →": "在曲线上逐点读数", "M": "减少动态效果", "F": "全屏", "1 – 9": "打开榜上的商家", "Esc": "返回", "?": "这个说明" },
 };
 
 const EN = {
@@ -74,7 +74,7 @@ const EN = {
   funnel: "Funnel today", ofViews: "{p} of views", windows: "Windows", channels: "Channels today", membersCurve: "New members, summed", membersLabel: "New members today: {today}, ordinarily {usual} by now", pastAlerts: "Earlier alerts", noSeries: "only merchants that led or are watched have a curve", noMerchant: "no results for the merchant {id}", loading: "loading…", noBaseline: "no baseline",
   replay: "Replay", pause: "Pause", play: "Play", live: "Back to live", replayEmpty: "Redis holds no curve to replay yet",
   help: "Keys", close: "Close", motion: "Less motion",
-  keys: { "L": "language", "S": "streamer mode: multiples only", "W": "window of the leaderboard", "C": "per minute or summed", "M": "less motion", "F": "full screen", "1 – 9": "open a merchant of the leaderboard", "Esc": "back", "?": "this help" },
+  keys: { "L": "language", "S": "streamer mode: multiples only", "W": "window of the leaderboard", "C": "per minute or summed", "← →": "read a curve that has the focus", "M": "less motion", "F": "full screen", "1 – 9": "open a merchant of the leaderboard", "Esc": "back", "?": "this help" },
 };
 
 const ALL = { "zh-Hant": HANT, "zh-Hans": HANS, en: EN };
