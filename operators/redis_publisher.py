@@ -151,6 +151,11 @@ class RedisPublisher:
             self._rollups.add(rows)
             self._note_offer()
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether Redis can be reached as far as is known."""
+        return self._session.is_open
+
     def check(self) -> None:
         """Raise ``FencedError`` or ``RedisRefusedError`` if that has stopped the publisher."""
         if self._fatal is not None:

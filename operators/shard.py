@@ -41,7 +41,7 @@ from operators.share_texts import ShareTexts
 from operators.shares import NAMES_HELD, MerchantShares
 from operators.stock_notes import ShardStock
 from operators.stocks import Stocks
-from operators.windows import Windows
+from operators.windows import HOUR_WINDOW, Windows
 from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
 from schemas.windows import FINEST_BUCKET_MS, GMV, ORDERS, SLIDING
@@ -97,6 +97,10 @@ class Shard:
         self.stocks = Stocks(rules.low_stock_minutes)
         self.people = ShardPeople(rules.people_bytes, with_sale=rules.sale_opens_ms is not None)
         self.late = 0
+        self._stock_rows: set[int] = set()
+        """Merchants of whose items something new has to be told."""
+        self._turn = 0
+        """Row from which on merchants are next handed out in turn."""
         self._packed_ms = 0
         self._swept_hour = 0
 
@@ -333,12 +337,17 @@ class Shard:
             self.zones.append(name)
         return self.zones.index(name)
 
-    def take_changed(self) -> MerchantRows | None:
-        """Results of every merchant that changed since the last call; None if nothing did."""
+    def take_changed(self, most: int | None = None) -> MerchantRows | None:
+        """Results of the merchants that changed since they were last taken; None if nothing did.
+
+        ``most``: so many at once; others keep waiting. Half of them are those that have sold most in the
+        last hour, the others come in turn.
+        """
         columns = self.columns
-        stock_rows = self._take_stock_rows()
-        count = len(self.merchants)
-        rows = np.flatnonzero(columns.changed[:count] != 0)
+        self._note_stock_rows()
+        rows = np.flatnonzero(columns.changed[: len(self.merchants)] != 0)
+        if most is not None and len(rows) > most:
+            rows = self._first_of(rows, most)
         points = self._take_points()
         ordinary = self._take_ordinary()
         alerts = self.milestones.take_news()
@@ -346,8 +355,10 @@ class Shard:
             return None
         result = results_of(self, rows)
         result.series = points
-        for i in np.flatnonzero(np.isin(rows, stock_rows)).tolist() if stock_rows else ():
-            result.texts[i] = (result.texts[i] or {}) | stock_texts(self, result.merchant_ids[i])
+        for i, row in enumerate(rows.tolist()) if self._stock_rows else ():
+            if row in self._stock_rows:
+                self._stock_rows.discard(row)
+                result.texts[i] = (result.texts[i] or {}) | stock_texts(self, result.merchant_ids[i])
         result.ordinary = ordinary
         result.alerts = alerts
         columns.changed[rows] = 0
@@ -356,10 +367,18 @@ class Shard:
         columns.arrived_ms[rows] = -1
         return result
 
-    def _take_stock_rows(self) -> list[int]:
+    def _first_of(self, rows: I64, most: int) -> I64:
+        sold = self.columns.sums[rows, HOUR_WINDOW, GMV] * self.columns.urgent[rows]
+        best = rows[np.argpartition(sold, len(rows) - most // 2)[-(most // 2) :]]
+        others = np.setdiff1d(rows, best, assume_unique=True)
+        others = np.roll(others, -int(np.searchsorted(others, self._turn)))[: most - len(best)]
+        self._turn = int(others[-1]) + 1
+        return np.sort(np.concatenate((best, others)))
+
+    def _note_stock_rows(self) -> None:
         rows = [self.row_of(merchant_id) for merchant_id in self.stocks.due(self.clock.newest_ms)]
         self.columns.changed[rows] |= TEXTS_CHANGED
-        return rows
+        self._stock_rows.update(rows)
 
     def _take_points(self) -> list[SeriesPoint]:
         names = {row: self.merchants.text(row) for row in np.flatnonzero(self.columns.watched).tolist()}

@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 30.0
 """Time in which every merchant is handed on once more: quiet ones' multiples change as time passes."""
+ROWS_A_TURN = 4096
+"""Most merchants that a shard hands on at once: some 20 ms, during which the flow reads nothing."""
 SUMMARY_SHARE = 0.05
 """Most of the time that a shard spends on summaries."""
 
@@ -146,7 +148,7 @@ class ShardLogic(StatefulBatchLogic[ShardInput, ShardOutput, ShardRef | None]):
                 shard.refresh_all()
             else:
                 self._refresh(shard, now)
-            output.rows = shard.take_changed()
+            output.rows = shard.take_changed(None if last else ROWS_A_TURN)
             self._next_rows = now + self._clock.publish_seconds(self._publish_seconds, now)
         if last or now >= self._next_summary:
             output.summary = shard.summary()
