@@ -50,10 +50,10 @@ def a_night(amounts: list[int]) -> Shard:
 def test_taken_some_at_a_time_every_merchant_is_told_once_and_as_if_all_were_taken_at_once(
     amounts: list[int], most: int
 ) -> None:
-    at_once = taken(a_night(amounts).take_changed())
+    at_once = taken(a_night(amounts).outbox.take())
     shard = a_night(amounts)
     told: dict[str, tuple[list[int], str | None]] = {}
-    while (rows := shard.take_changed(most)) is not None:
+    while (rows := shard.outbox.take(most)) is not None:
         assert len(rows) <= most
         assert not told.keys() & set(rows.merchant_ids)
         told |= taken(rows)
@@ -62,7 +62,7 @@ def test_taken_some_at_a_time_every_merchant_is_told_once_and_as_if_all_were_tak
 
 def test_those_that_have_sold_most_are_told_first() -> None:
     shard = a_night([1, 2, 900, 3, 4, 800, 5, 6])
-    first = taken(shard.take_changed(4))
+    first = taken(shard.outbox.take(4))
     merchants = of_one_shard(8)
     assert {merchants[2], merchants[5]} <= first.keys()
 
@@ -72,7 +72,7 @@ def test_while_the_best_change_all_the_time_the_others_still_have_their_turn(mer
     shard = a_night(list(range(merchants)))
     seen: set[str] = set()
     for _ in range(-(-merchants // 2)):
-        seen |= taken(shard.take_changed(4)).keys()
+        seen |= taken(shard.outbox.take(4)).keys()
         shard.columns.changed[:merchants] = np.uint16(1)
         shard.columns.urgent[:merchants] = True
     assert seen == set(of_one_shard(merchants))

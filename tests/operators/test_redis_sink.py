@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,13 +21,6 @@ from tests.operators.redis_rig import WALL_MS, Reader, board, rows, settings
 
 Item = tuple[str, MerchantRows | BoardRows]
 PART_OF = {"left": shard_part(0), "right": shard_part(1), "all": BOARD_PART}
-
-
-@pytest.fixture
-def reader(redis_url: str) -> Iterator[Reader]:
-    reader = Reader(redis_url)
-    yield reader
-    reader.close()
 
 
 def publisher(url: str, number: int = 1) -> RedisPublisher:
