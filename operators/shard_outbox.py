@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from operators.batches import I64, MerchantRows, SeriesPoint, ShardSummary
 from operators.changes import ALL_CHANGED, TEXTS_CHANGED
+from operators.leaders import Candidate
 from operators.merchant_columns import NO_BASELINE
 from operators.shard_results import results_of, stock_texts, summary_of
 from operators.windows import HOUR_WINDOW
@@ -16,6 +16,9 @@ from schemas.windows import GMV
 
 if TYPE_CHECKING:
     from operators.shard import Shard
+
+LEADING = 3
+"""So many at the head of a shard's boards have a series in any case."""
 
 
 class ShardOutbox:
@@ -73,25 +76,23 @@ class ShardOutbox:
         self._stock_rows.update(rows)
 
     def _take_points(self) -> list[SeriesPoint]:
-        names = {
-            row: self._shard.merchants.text(row)
-            for row in np.flatnonzero(self._shard.columns.watched).tolist()
-        }
+        shard = self._shard
         points = [
-            SeriesPoint(names[row], minute_ms, values)
-            for minute_ms, rows, table in self._shard.closing.points
+            SeriesPoint(shard.merchants.text(row), minute_ms, values)
+            for minute_ms, rows, table in shard.closing.points
             for row, values in zip(rows.tolist(), table.tolist(), strict=True)
         ]
-        self._shard.closing.points = []
+        shard.closing.points = []
         return points
 
     def _take_ordinary(self) -> dict[str, list[float] | None]:
         """The ordinary days of series whose reader does not know them yet."""
-        due = np.flatnonzero(self._shard.columns.ordinary_due)
-        self._shard.columns.ordinary_due[due] = False
-        base = self._shard.columns.baseline[due].tolist()
+        shard = self._shard
+        due = np.flatnonzero(shard.columns.ordinary_due)
+        shard.columns.ordinary_due[due] = False
+        base = shard.columns.baseline[due].tolist()
         return {
-            self._shard.merchants.text(row): (self._shard.baselines.ordinary_hours(b) or None)
+            shard.merchants.text(row): (shard.baselines.ordinary_hours(b) or None)
             if b != NO_BASELINE
             else None
             for row, b in zip(due.tolist(), base, strict=True)
@@ -124,20 +125,29 @@ class ShardOutbox:
         self._watch(summary.candidates)
         return summary
 
-    def _watch(self, candidates: dict[tuple[str, str], list[tuple[str, str | None, float]]]) -> None:
-        """Leaders get a series of their own, as long as there is room, and keep it."""
-        room = self._shard.rules.series_merchants - int(self._shard.columns.watched.sum())
-        leaders: Iterable[tuple[str, str | None, float]] = (
-            *candidates["sales_multiple", "1h"],
-            *candidates["gmv", "day"],
-        )
-        for merchant_id, _, _ in leaders:
-            if room <= 0:
-                return
-            row = self._shard.row_of(merchant_id)
-            if not self._shard.columns.watched[row]:
-                room -= 1
+    def _watch(self, candidates: dict[tuple[str, str], list[Candidate]]) -> None:
+        """Leaders get a series of their own; without room they take the seat of one that leads no longer."""
+        shard = self._shard
+        seats = shard.rules.series_merchants
+        boards = [[c[0] for c in candidates[key]] for key in (("sales_multiple", "1h"), ("gmv", "day"))]
+        leading = [merchant for board in boards for merchant in board[:LEADING]]
+        places: dict[str, int] = {}
+        for at, merchant in (place for board in boards for place in enumerate(board)):
+            places[merchant] = min(at, places.get(merchant, at))
+        watched = map(shard.merchants.text, np.flatnonzero(shard.columns.watched).tolist())
+        leaving = [m for m in watched if m not in leading and m not in shard.rules.series_watch]
+        leaving.sort(key=lambda m: places.get(m, len(places)))  # the last of them is the first to leave
+        room = seats - int(shard.columns.watched.sum())
+        for merchant in [*leading, *boards[0], *boards[1]]:
+            row = shard.row_of(merchant)
+            if shard.columns.watched[row]:
+                continue
+            if room <= 0 and leaving and merchant in leading:
+                self.watch(shard.row_of(leaving.pop()), False)
+                room += 1
+            if room > 0:
                 self.watch(row)
+                room -= 1
 
     def watch(self, row: int, watched: bool = True) -> None:
         """Whether a merchant has a series."""

@@ -76,3 +76,43 @@ def test_while_the_best_change_all_the_time_the_others_still_have_their_turn(mer
         shard.columns.changed[:merchants] = np.uint16(1)
         shard.columns.urgent[:merchants] = True
     assert seen == set(of_one_shard(merchants))
+
+
+def watched_of(shard: Shard) -> set[str]:
+    """Merchants that have a series."""
+    return {shard.merchants.text(row) for row in np.flatnonzero(shard.columns.watched).tolist()}
+
+
+def selling_in_turn(room: WarRoom, merchants: list[str], first: int = 0) -> None:
+    """Each sells more than those before it, and the board looks after each."""
+    for turn, merchant in enumerate(merchants, first):
+        room.send(0, [encoded(order(turn, merchant, NOON_MS + turn, amount=100 * (turn + 1)))])
+        room.shards[shard_of_merchant("m1")].outbox.summary()
+
+
+def test_a_merchant_that_takes_off_gets_the_series_of_the_last_that_leads_no_longer() -> None:
+    merchants = of_one_shard(8)
+    room = WarRoom(rules(series_merchants=5))
+    shard = room.shards[shard_of_merchant("m1")]
+    selling_in_turn(room, merchants[:5])
+    assert watched_of(shard) == set(merchants[:5])
+    selling_in_turn(room, merchants[5:], first=5)
+    assert watched_of(shard) == set(merchants[3:])
+
+
+def test_a_merchant_behind_the_first_three_takes_nobodys_series() -> None:
+    merchants = of_one_shard(6)
+    room = WarRoom(rules(series_merchants=5))
+    selling_in_turn(room, merchants[:5])
+    room.send(0, [encoded(order(9, merchants[5], NOON_MS + 9, amount=150))])
+    shard = room.shards[shard_of_merchant("m1")]
+    shard.outbox.summary()
+    assert watched_of(shard) == set(merchants[:5])
+
+
+def test_who_is_watched_in_any_case_keeps_the_series_behind_everybody() -> None:
+    merchants = of_one_shard(9)
+    room = WarRoom(rules(series_merchants=5, series_watch=(merchants[0],)))
+    selling_in_turn(room, merchants)
+    shard = room.shards[shard_of_merchant("m1")]
+    assert watched_of(shard) == {merchants[0], *merchants[5:]}
