@@ -228,6 +228,12 @@ def test_a_series_keeps_48_hours(redis_url: str, reader: Reader) -> None:
     assert sorted(map(int, reader.hash("series:m1"))) == [p.minute_ms for p in points[-48 * 60 :]]
 
 
+def test_a_series_that_nobody_adds_to_ends_after_two_days(redis_url: str, reader: Reader) -> None:
+    with publishing(redis_url) as publisher:
+        write(publisher, rows("m1", series=[SeriesPoint("m1", WALL_MS, [1])]))
+    assert 0 < reader.client.ttl("warroom:series:m1") <= 2 * 86_400
+
+
 def test_what_runs_before_left_of_a_series_is_cut_at_the_start(redis_url: str, reader: Reader) -> None:
     with publishing(redis_url, run=1) as publisher:
         write(publisher, rows("m1", series=[SeriesPoint("m1", WALL_MS, [1])]))
