@@ -10,6 +10,7 @@ from flows.options import EngineOptions
 from operators.batches import LaneOutput
 from operators.category_days import CategoryDays
 from operators.metrics import Metrics
+from operators.process_clock import ProcessClock
 from operators.redis_publisher import ROLLUPS, RedisPublisher
 from operators.rollup_delta import RollupDelta
 from operators.rollup_logic import RollupLogic
@@ -28,12 +29,14 @@ class RollupKeeper:
         self,
         engine: EngineOptions,
         sources: tuple[str, ...],
+        clock: ProcessClock,
         publisher: RedisPublisher,
         publish_seconds: float,
         run_name: str,
     ) -> None:
         self._state_dir = engine.state_dir
         self._rules = RollupRules(sources, engine.lateness_ms, engine.timezone, engine.sale_opens_ms)
+        self._clock = clock
         self._publisher = publisher
         self._publish_seconds = publish_seconds
         self._run_name = run_name
@@ -47,6 +50,7 @@ class RollupKeeper:
             self._rules,
             store,
             lambda: self._publisher.needs_everything(ROLLUPS),
+            self._clock,
             self._publish_seconds,
             resume,
         )

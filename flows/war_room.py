@@ -134,7 +134,7 @@ def build(options: WarRoomOptions, process: Process) -> Dataflow:
     board = op.inspect("count_board", board, lambda _, item: metrics.board(item[1]))
 
     # Cuts through all merchants, by channel, category and city tier, come together under another.
-    keeper = RollupKeeper(engine, sources, publisher, publish_seconds, process.run_name)
+    keeper = RollupKeeper(engine, sources, clock, publisher, publish_seconds, process.run_name)
     rollups = roll_up(counted, told, keeper, metrics)  # ("rollups", RollupRows)
 
     rows = op.filter_map("rows", told, _rows)  # (shard, MerchantRows)

@@ -87,6 +87,31 @@ def trailing_zeros(typing_context: Any, word: Any) -> Any:  # noqa: ANN401
     return signature, codegen
 
 
+AHEAD = 12
+"""How many events ahead a kernel asks for memory: about as long as memory takes."""
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def prefetch(typing_context: Any, array: Any, index: Any) -> Any:  # noqa: ANN401
+    """Ask for the cache line of an item of an array that is read soon; any index will do.
+
+    Kernels that look into tables larger than the caches mostly wait: asked for some events ahead, several
+    lines are on their way at once.
+    """
+    signature = types.void(array, types.int64)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ANN401
+        held = make_array(sig.args[0])(context, builder, args[0])
+        pointer = builder.bitcast(builder.gep(held.data, [args[1]]), ir.PointerType(ir.IntType(8)))
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
+        fetch = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], kind)
+        builder.call(fetch, [pointer, number(1), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
 @compiled
 def hash_bytes(data: U8, start: int, length: int, seed: int) -> np.uint64:
     """64-bit hash of ``data[start : start + length]``: multiply and fold, eight bytes a step.

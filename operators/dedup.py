@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.batches import I64, NO_EVENT_MS, U8
-from operators.bytes_kernels import U64, compiled
+from operators.bytes_kernels import AHEAD, U64, compiled, inlined, prefetch
 
 SLICES_A_HORIZON = 2
 LIVE_TABLES = SLICES_A_HORIZON + 1
@@ -33,11 +33,17 @@ _COPY = 3
 """Outcome of a line that is a copy."""
 
 
+@inlined
+def _home_of(slots: U64, key: np.uint64) -> int:
+    """Slot at which the search for ``key`` begins."""
+    return int(np.int64((key >> np.uint64(7)) & np.uint64(0x7FFFFFFFFFFFFFFF)) & (len(slots) - 1))
+
+
 @compiled
 def _slot_of(slots: U64, key: np.uint64) -> int:
     """Slot of ``key``, or of the free place where it belongs."""
     mask = len(slots) - 1
-    slot = np.int64((key >> np.uint64(7)) & np.uint64(0x7FFFFFFFFFFFFFFF)) & mask
+    slot = _home_of(slots, key)
     while slots[slot] != 0 and slots[slot] != key:
         slot = (slot + 1) & mask
     return int(slot)
@@ -45,8 +51,10 @@ def _slot_of(slots: U64, key: np.uint64) -> int:
 
 @compiled
 def _insert_all(slots: U64, keys: U64) -> None:
-    for key in keys:
-        slots[_slot_of(slots, key)] = key
+    for i in range(len(keys)):
+        if i + AHEAD < len(keys):
+            prefetch(slots, _home_of(slots, keys[i + AHEAD]))
+        slots[_slot_of(slots, keys[i])] = keys[i]
 
 
 @compiled
@@ -70,6 +78,11 @@ def mark_copies(
     count = 0
     copies = 0
     for i in range(start, len(keys)):
+        soon = i + AHEAD
+        if soon < len(keys):
+            prefetch(current, _home_of(current, keys[soon]))
+            prefetch(older, _home_of(older, keys[soon]))
+            prefetch(oldest, _home_of(oldest, keys[soon]))
         if outcome[i] != 0:
             continue
         time_ms = max(newest_ms, event_time_ms[i])

@@ -49,7 +49,7 @@ class ReadOptions:
     """Stop when every partition has been read to its end."""
     idle_seconds: float = 30.0
     align_ahead_ms: int = 5 * 60 * 1000
-    batch_messages: int = 50_000
+    batch_messages: int = 100_000
     epoch_credit_bytes: int = 256 * 1024 * 1024
     on_lost_offsets: Literal["error", "earliest"] = "error"
     """``earliest``: where the stored offset is gone, go on from the first one there is, with a log line."""
@@ -119,6 +119,7 @@ class KafkaPartition(StatefulSourcePartition[LaneOutput, PartitionState]):
             self._tell_stats(now)
             return self._pulse(Standing.LIVE, now)
         self._look_for_last_end()
+        first = self._mean_bytes <= 0  # it is small, so that it may well be full
         most = batch_limit(self._options.batch_messages, self._mean_bytes, self._credit_left())
         started = self._clock.stages.start()
         fetched = self._fetcher.fetch(most)
@@ -126,6 +127,8 @@ class KafkaPartition(StatefulSourcePartition[LaneOutput, PartitionState]):
         outputs = self._take(fetched, now)
         if fetched.batch is None or 2 * len(fetched.batch) < most:
             self._pacer.rest(self, now)
+        elif not first:
+            self._clock.note_backlog(now)
         self._tell_stats(now)
         return outputs or self._pulse(self._standing(now), now)
 

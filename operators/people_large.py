@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from operators.batches import F64, I32, I64, U8
-from operators.bytes_kernels import U64, allocating, compiled
+from operators.bytes_kernels import AHEAD, U64, allocating, compiled, prefetch
 from operators.people_registers import (
     PLANE_REGISTERS,
     REGISTERS,
@@ -33,6 +33,7 @@ from operators.people_tables import (
     Tables,
     find,
     gather,
+    home,
     kind_for,
     make_room,
     place,
@@ -107,6 +108,9 @@ def see_people(
     ``times`` and all bounds count from the same base; ``day`` and ``kept_all`` by zone.
     """
     for i in range(begin, len(rows)):
+        soon = i + AHEAD
+        if soon < len(rows):
+            prefetch(t.arena, home(t, rows[soon], persons[soon] >> np.uint64(TIME_BITS)))
         row = rows[i]
         token = persons[i] >> np.uint64(TIME_BITS)
         time = times[i]

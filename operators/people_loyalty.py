@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.batches import F64, I32, I64, U8
-from operators.bytes_kernels import PADDING_BYTES, U64, compiled, grown, hash_bytes
+from operators.bytes_kernels import AHEAD, PADDING_BYTES, U64, compiled, grown, hash_bytes, prefetch
 from operators.json_scan import PERSON_SEED
 from operators.people_distinct import PeopleBudget
 from operators.people_span import NEVER, Era, Span
@@ -32,6 +32,7 @@ from operators.people_tables import (
     PersonTables,
     Tables,
     find,
+    home,
     make_room,
     rank_of,
     thin,
@@ -74,6 +75,11 @@ def note_orders(
 ) -> tuple[int, int]:
     """Note paid orders from number ``begin`` on; (next one, why it stopped). ``kept`` by zone."""
     for i in range(begin, len(rows)):
+        soon = i + AHEAD
+        if soon < len(rows):
+            at = home(t, rows[soon], persons[soon] >> np.uint64(TIME_BITS))
+            prefetch(t.arena, at)
+            prefetch(t.more, at)
         row = rows[i]
         person = persons[i]
         token = person >> np.uint64(TIME_BITS)

@@ -87,6 +87,15 @@ class Tables(NamedTuple):
 
 
 @inlined
+def home(t: Tables, row: int, token: np.uint64) -> int:
+    """Where the search for a token begins."""
+    start, cap = np.int64(t.at[row]), t.caps[t.kind[row]]
+    if cap <= LISTED:
+        return int(start)
+    return int(start + np.int64(((token >> np.uint64(8)) * np.uint64(cap)) >> np.uint64(32)))
+
+
+@inlined
 def find(t: Tables, row: int, token: np.uint64) -> int:
     """Where the token's entry stands; -2 - i: it is not there and belongs at ``i``; -1: there is no room."""
     cap = t.caps[t.kind[row]]
@@ -97,7 +106,7 @@ def find(t: Tables, row: int, token: np.uint64) -> int:
             if t.arena[i] >> np.uint64(TIME_BITS) == token:
                 return int(i)
         return int(-2 - start - used) if used < cap else -1
-    slot = start + np.int64(((token >> np.uint64(8)) * np.uint64(cap)) >> np.uint64(32))
+    slot = np.int64(home(t, row, token))
     while t.arena[slot] != 0:
         if t.arena[slot] >> np.uint64(TIME_BITS) == token:
             return int(slot)

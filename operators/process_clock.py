@@ -10,6 +10,11 @@ from __future__ import annotations
 from operators.batches import NO_EVENT_MS, Progress, Standing
 from operators.stage_times import StageTimes
 
+BACKLOG_SECONDS = 1.0
+"""So long after a partition had more to read than a batch takes, the process still reads a backlog."""
+BACKLOG_PUBLISH_SECONDS = 2.0
+"""Time between results while a backlog is read: they are old anyway, until it is read."""
+
 
 class ProcessClock:
     """Progress of all partitions, as the shards of this process have heard it."""
@@ -17,6 +22,7 @@ class ProcessClock:
     def __init__(self) -> None:
         self._progress: dict[str, Progress] = {}
         self._baselines_through: set[str] = set()
+        self._backlog_until = 0.0
         self.stages = StageTimes()
         """Where this process spends its time."""
         self.finishing = False
@@ -29,6 +35,14 @@ class ProcessClock:
         known = self._progress.get(progress.source)
         if known is None or progress.next_offset >= known.next_offset:
             self._progress[progress.source] = progress
+
+    def note_backlog(self, now: float) -> None:
+        """Remember that a partition has more to read than a batch takes. ``now``: monotonic seconds."""
+        self._backlog_until = now + BACKLOG_SECONDS
+
+    def publish_seconds(self, asked: float, now: float) -> float:
+        """Time until results are handed on again, where ``asked`` is wanted: longer during a backlog."""
+        return max(asked, BACKLOG_PUBLISH_SECONDS) if now < self._backlog_until else asked
 
     def note_baselines(self, progress: Progress) -> None:
         """Remember that a partition of baselines has been read to its end, once it has."""

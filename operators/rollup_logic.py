@@ -8,11 +8,13 @@ from collections.abc import Callable
 from bytewax.operators import StatefulBatchLogic
 
 from operators.category_days import CategoryDays, OrdinaryCategories
+from operators.process_clock import ProcessClock
 from operators.rollup_delta import RollupDelta
 from operators.rollup_results import RollupRows, rollup_rows
 from operators.rollup_store import RollupStore
 from operators.rollups import RollupRules, Rollups
 from operators.shards import SHARDS
+from operators.stage_times import ROLLUPS, SNAPSHOT
 from operators.state_files import FilesRef
 from schemas.rollups import CATEGORY
 from schemas.windows import FINEST_BUCKET_MS
@@ -26,12 +28,14 @@ class RollupLogic(StatefulBatchLogic[RollupDelta | CategoryDays, RollupRows, Fil
         rules: RollupRules,
         store: RollupStore | None,
         lost: Callable[[], bool],
+        clock: ProcessClock,
         publish_seconds: float,
         resume: FilesRef | None,
         shards: int = SHARDS,
     ) -> None:
         self._store = store
         self._lost = lost
+        self._clock = clock
         self._publish_seconds = publish_seconds
         self._shards = shards
         self._ordinary = OrdinaryCategories()
@@ -46,6 +50,12 @@ class RollupLogic(StatefulBatchLogic[RollupDelta | CategoryDays, RollupRows, Fil
 
     def on_batch(self, values: list[RollupDelta | CategoryDays]) -> tuple[list[RollupRows], bool]:
         """Add what came; now and then, hand on what changed."""
+        started = self._clock.stages.start()
+        rows = self._take(values)
+        self._clock.stages.lap(ROLLUPS, started)
+        return rows, StatefulBatchLogic.RETAIN
+
+    def _take(self, values: list[RollupDelta | CategoryDays]) -> list[RollupRows]:
         for value in values:
             if isinstance(value, RollupDelta):
                 self._rollups.take(value)
@@ -53,9 +63,9 @@ class RollupLogic(StatefulBatchLogic[RollupDelta | CategoryDays, RollupRows, Fil
         now = time.monotonic()
         # Before every shard has told its baselines, multiples of categories would be of some of them only.
         if now < self._next or len(self._ordinary.heard) < self._shards:
-            return [], StatefulBatchLogic.RETAIN
-        self._next = now + self._publish_seconds
-        return self._hand_on(), StatefulBatchLogic.RETAIN
+            return []
+        self._next = now + self._clock.publish_seconds(self._publish_seconds, now)
+        return self._hand_on()
 
     def _touch_categories(self, names: set[str]) -> None:
         rows = [self._rollups.row_of((CATEGORY, name)) for name in names]
@@ -79,4 +89,9 @@ class RollupLogic(StatefulBatchLogic[RollupDelta | CategoryDays, RollupRows, Fil
 
     def snapshot(self) -> FilesRef | None:
         """Bring the journal up to now; the reference to it."""
-        return None if self._store is None else self._store.save(self._rollups)
+        if self._store is None:
+            return None
+        started = self._clock.stages.start()
+        ref = self._store.save(self._rollups)
+        self._clock.stages.lap(SNAPSHOT, started)
+        return ref

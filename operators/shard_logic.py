@@ -147,7 +147,7 @@ class ShardLogic(StatefulBatchLogic[ShardInput, ShardOutput, ShardRef | None]):
             else:
                 self._refresh(shard, now)
             output.rows = shard.take_changed()
-            self._next_rows = now + self._publish_seconds
+            self._next_rows = now + self._clock.publish_seconds(self._publish_seconds, now)
         if last or now >= self._next_summary:
             output.summary = shard.summary()
             self._metrics.shard(output.summary)
@@ -160,7 +160,8 @@ class ShardLogic(StatefulBatchLogic[ShardInput, ShardOutput, ShardRef | None]):
             if output.summary.minutes:
                 self._minutes_upto_ms = output.summary.minutes[-1].minute_ms + MINUTE_MS
             cost = time.monotonic() - now
-            self._next_summary = now + max(self._publish_seconds, cost / SUMMARY_SHARE)
+            asked = self._clock.publish_seconds(self._publish_seconds, now)
+            self._next_summary = now + max(asked, cost / SUMMARY_SHARE)
 
     def _tell_forgotten(self, summary: ShardSummary) -> None:
         if summary.forgotten_joins > self._forgotten:

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import Final
 
 CONSUME, DECODE, DEDUP, TALLY = "consume", "decode", "dedup", "tally"
-WINDOWS, RESULTS, SNAPSHOT = "windows", "results", "snapshot"
-STAGES: Final = (CONSUME, DECODE, DEDUP, TALLY, WINDOWS, RESULTS, SNAPSHOT)
+WINDOWS, RESULTS, ROLLUPS, SNAPSHOT = "windows", "results", "rollups", "snapshot"
+STAGES: Final = (CONSUME, DECODE, DEDUP, TALLY, WINDOWS, RESULTS, ROLLUPS, SNAPSHOT)
 """In the order in which the data takes them."""
 EXCHANGE: Final = "exchange"
 """The rest of the dataflow's thread: Bytewax, pickling between processes, the interpreter."""

@@ -22,6 +22,7 @@ WHAT: Final = {
     "exchange": "Bytewax, deltas between processes, interpreter",
     "windows": "running sums, closing minutes",
     "results": "multiples, leaderboards, what changed",
+    "rollups": "sums by channel, category, city tier",
     "snapshot": "journals and references",
     "publish": "the thread that writes to Redis",
     "client": "librdkafka's threads, metrics",

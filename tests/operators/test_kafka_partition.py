@@ -10,7 +10,7 @@ from operators.kafka_errors import OffsetsLostError
 from operators.kafka_fetch import BEGINNING, UNKNOWN_OFFSET, Fetched
 from operators.kafka_pace import Pacer
 from operators.kafka_partition import KafkaPartition, PartitionState, ReadOptions
-from operators.process_clock import ProcessClock
+from operators.process_clock import BACKLOG_PUBLISH_SECONDS, BACKLOG_SECONDS, ProcessClock
 from tests.operators.kafka_rig import RecordingLane, standings_of, values_of
 
 AHEAD = ReadOptions(align_ahead_ms=1000)
@@ -343,6 +343,25 @@ def test_partition_with_full_batches_does_not_rest() -> None:
     rig = Rig(ReadOptions(batch_messages=2))
     rig.fetcher.brings(Fetched(raw(0, b"1", b"2")), Fetched(raw(2, b"3", b"4")))
     assert values_of(rig.after(0) + rig.after(0)) == [b"1", b"2", b"3", b"4"]
+
+
+def test_during_a_backlog_results_are_asked_for_less_often_and_soon_after_it_as_usual() -> None:
+    rig = Rig(ReadOptions(batch_messages=2))
+    usual = rig.clock.publish_seconds(0.5, rig.seconds)
+    rig.fetcher.brings(Fetched(raw(0, b"1", b"2")), Fetched(raw(2, b"3", b"4")))
+    rig.after(0)
+    first = rig.clock.publish_seconds(0.5, rig.seconds)
+    rig.after(0)
+    backlog = rig.clock.publish_seconds(0.5, rig.seconds)
+    rig.after(BACKLOG_SECONDS + 0.1)
+    assert (usual, first, backlog) == (0.5, 0.5, BACKLOG_PUBLISH_SECONDS)
+    assert rig.clock.publish_seconds(0.5, rig.seconds) == 0.5
+
+
+def test_a_longer_interval_that_is_wanted_is_kept_during_a_backlog() -> None:
+    clock = ProcessClock()
+    clock.note_backlog(100.0)
+    assert clock.publish_seconds(10.0, 100.0) == 10.0
 
 
 def test_closing_closes_the_fetcher_and_the_lane() -> None:
