@@ -36,8 +36,8 @@ class Standbys:
 
     @property
     def ready(self) -> int:
-        """How many could take over at once."""
-        return sum(s.lives and s.is_ready for s in self._waiting)
+        """How many could take over at once, as far as ``tend`` has heard. May be asked from any thread."""
+        return sum(s.lives and s.listener.ready for s in self._waiting)
 
     def want(self, count: int) -> None:
         """From now on keep so many."""
@@ -61,9 +61,8 @@ class Standbys:
         if self._drop_dead():
             log.warning("a process that stood by has ended; the next one in %g s", RETRY_SECONDS)
             self._due_at = self._now() + RETRY_SECONDS
-        if len(self._waiting) >= self._wanted or self._now() < self._due_at:
-            return
-        if all(s.is_ready for s in self._waiting):
+        ready = [s.is_ready for s in self._waiting]
+        if all(ready) and len(ready) < self._wanted and self._now() >= self._due_at:
             self._waiting.append(Candidate(self._flow, standby=True))
 
     def close(self) -> None:

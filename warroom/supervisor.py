@@ -91,6 +91,11 @@ class Supervisor:
         finally:
             self._standbys.close()
 
+    @property
+    def standing_by(self) -> int:
+        """How many processes could replace a worker at once."""
+        return self._standbys.ready
+
     def _run(self) -> None:
         failures = restarts = 0
         while not self._wishes.stopping:

@@ -36,6 +36,7 @@ from operators.process_clock import ProcessClock
 from operators.redis_errors import RedisSinkError
 from operators.redis_session import Run
 from warroom.bytewax_errors import cause_of, note_errors, place_of
+from warroom.neighbours import wait_for_listeners
 from warroom.settings import Settings
 from warroom.state_directory import EPOCHS, no_room
 from warroom.worker_report import BeatingClock, Reporter
@@ -46,6 +47,8 @@ TAKEN_ALONG: Final = 4
 HOPELESS: Final = (RedisSinkError, OffsetsLostError, AccessRefusedError, MetricsPortError)
 """What starting again cannot mend."""
 NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
+MEETING_SECONDS: Final = 10.0
+"""After this long without its neighbours a worker goes on; to reach them is Bytewax's affair then."""
 OBJECTS_BETWEEN_LOOKS: Final = 50_000
 FORWARDED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 """Signals that wait, blocked, until this process can take them."""
@@ -181,6 +184,7 @@ def _run(flow: Dataflow, post: Post) -> None:
     if state.enabled:
         options["recovery_config"] = RecoveryConfig(state.directory / EPOCHS)  # type: ignore[no-untyped-call]
     _leave_alone_what_stays()
+    wait_for_listeners(post.addresses[: post.index], MEETING_SECONDS)
     cluster_main(flow, list(post.addresses), post.index, **options)  # type: ignore[no-untyped-call]
 
 

@@ -39,11 +39,11 @@ class WarRoom:
 
     def workers(self) -> list[int]:
         """Process ids of the workers that live now, without those that stand by."""
-        return [pid for pid in self._children() if not stands_by(pid)]
+        return [pid for pid in self._children() if not is_standby(pid)]
 
     def standbys(self) -> list[int]:
         """Process ids of those that wait to replace a worker."""
-        return [pid for pid in self._children() if stands_by(pid)]
+        return [pid for pid in self._children() if is_standby(pid)]
 
     def _children(self) -> list[int]:
         found: list[int] = []
@@ -68,7 +68,7 @@ class WarRoom:
         return wait_until(lambda: self.said().count(words) >= times, PATIENCE_SECONDS)
 
 
-def stands_by(pid: int) -> bool:
+def is_standby(pid: int) -> bool:
     """Whether a process was started to stand by and has not become a worker."""
     try:
         name = Path(f"/proc/{pid}/comm").read_text()
