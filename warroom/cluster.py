@@ -57,13 +57,14 @@ class Ending:
 class Cluster:
     """Workers of one run, of processes that ``take`` gives. ``restarts``: failed runs before it.
 
-    ``started_at_s``: monotonic seconds.
+    ``started_at_s``, ``failed_at_s``: monotonic seconds; the second is when trouble was noticed.
     """
 
     def __init__(
         self, job: Job, membership: Membership, run: Run, take: Callable[[], Candidate], restarts: int = 0
     ) -> None:
         self.started_at_s = time.monotonic()
+        self.failed_at_s: float | None = None
         self._hung_after_s = job.settings.supervisor.hung_after_seconds
         self.members: list[Member] = []
         for index in membership.local:
@@ -99,6 +100,8 @@ class Cluster:
     def trouble(self) -> Ending | None:
         """A worker that is dead, hung or refusing; None while all is well or all have drained."""
         first = self._worst()
+        if first is not None and self.failed_at_s is None:
+            self.failed_at_s = time.monotonic()
         if first is None or first.certain:
             return first
         # The others end because of it, or it because of them: all have a moment to say why.

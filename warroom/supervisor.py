@@ -106,8 +106,9 @@ class Supervisor:
                 cluster.kill()
             if ending is None:
                 return
-            self._failed_at_s = time.monotonic()
-            lasted_s = self._failed_at_s - cluster.started_at_s
+            if self._failed_at_s is None:
+                self._failed_at_s = cluster.failed_at_s
+            lasted_s = time.monotonic() - cluster.started_at_s
             failures = 1 if lasted_s >= self._settings.steady_after_seconds else failures + 1
             self._give_up_if_hopeless(ending, failures)
             self._pause(ending, failures)
