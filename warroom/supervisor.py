@@ -118,7 +118,7 @@ class Supervisor:
         self._told = set()
         run = Run(self._take_run(), uuid.uuid4().hex, time.time_ns() // 1_000_000)
         membership = self._membership()
-        if self._settings.standby:
+        if self._settings.standby and not self._job.bounded:
             self._standbys.want(len(membership.local))
         cluster = Cluster(self._job, membership, run, self._standbys.take, restarts)
         log.info("run %d: %d workers started", run.number, len(cluster.members))
