@@ -38,7 +38,7 @@ def test_every_one_of_five_thousand_damaged_baselines_is_kept_by_a_shard_or_a_de
     found = kept(5_000, seed=3)
     assert found.missing == 0
     assert found.sent == 5_000
-    assert min(found.taken, found.dead) > 1_000
+    assert min(found.taken, found.dead) > 500
     ids = [shard.merchants.text(row) for shard in found.shards for row in range(len(shard.merchants))]
     assert len(ids) > 100
     assert not any(overlong(merchant_id) for merchant_id in ids)
