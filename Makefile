@@ -14,7 +14,7 @@ help:
 	@echo "make fuzz       a million damaged messages: none lost, no crash (MESSAGES=1000000)"
 	@echo "make test-kafka the same night on Apache Kafka itself; needs java and mvn"
 	@echo "make bench      how fast, how soon, how much memory; bench-quick, bench-hour"
-	@echo "make pictures   the README's pictures, taken from the demo while it runs"
+	@echo "make pictures   the README's pictures, taken from the demo at the hours it is remembered for"
 	@echo "make clean      remove the virtual environment, caches and build output"
 
 demo: $(READY)

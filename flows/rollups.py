@@ -11,7 +11,8 @@ from operators.batches import LaneOutput
 from operators.category_days import CategoryDays
 from operators.metrics import Metrics
 from operators.process_clock import ProcessClock
-from operators.redis_publisher import ROLLUPS, RedisPublisher
+from operators.redis_aside import ROLLUPS
+from operators.redis_publisher import RedisPublisher
 from operators.rollup_delta import RollupDelta
 from operators.rollup_logic import RollupLogic
 from operators.rollup_results import RollupRows

@@ -139,7 +139,9 @@ def build(options: WarRoomOptions, process: Process) -> Dataflow:
 
     rows = op.filter_map("rows", told, _rows)  # (shard, MerchantRows)
     results = op.merge("results", rows, board, rollups)
-    op.output("redis", results, RedisSink(publisher, process.place.part_of, process.place.local_parts))
+    place = process.place
+    sink = RedisSink(publisher, place.part_of, place.local_parts, lambda: clock.stopping)
+    op.output("redis", results, sink)
 
     # What could not be used, from wherever it was found.
     send_dead_letters(connection, kafka.dead_letters, counted, baselines, told, metrics)

@@ -10,7 +10,21 @@ import numpy as np
 import numpy.typing as npt
 
 from loadgen.channels import CHANNEL_TABLE, CHANNELS, channel_of
-from loadgen.draws import CHANCE_ONE, I32, I64, U8, U32, U64, below, chance, compiled, draw, mix, stream_key
+from loadgen.draws import (
+    CHANCE_ONE,
+    I32,
+    I64,
+    U8,
+    U32,
+    U64,
+    allocating,
+    below,
+    chance,
+    compiled,
+    draw,
+    mix,
+    stream_key,
+)
 from loadgen.people import Pool, buyer, stranger
 from loadgen.plan import Component, Plan
 from loadgen.scenario import ClickFaults, clock_seconds
@@ -149,7 +163,7 @@ def channels(plan: Plan, arrivals: Arrivals) -> U8:
     return _channels(CHANNEL_TABLE, plan.catalogue.traits.meals, arrivals.row, arrivals.bits)
 
 
-@compiled
+@allocating
 def _channels(table: U8, meals: U8, row: I32, bits: U64) -> U8:
     channel = np.empty(len(row), np.uint8)
     for index in range(len(row)):

@@ -33,8 +33,19 @@ CHANCE_ONE: Final = 1 << 32
 
 
 def compiled(function: F) -> F:
-    """``numba.njit`` without the interpreter's lock, cached on disk, typed as what it compiles."""
-    result: F = nb.njit(cache=True, nogil=True, boundscheck=False)(function)
+    """``numba.njit`` without the interpreter's lock, cached on disk, typed as what it compiles.
+
+    Without numba's counts of references, an atomic step for each array at each use: the caller holds the
+    arrays for as long as the function runs. So the function cannot make or return an array; see
+    ``allocating``.
+    """
+    result: F = nb.njit(cache=True, nogil=True, boundscheck=False, _nrt=False)(function)
+    return result
+
+
+def allocating(function: F) -> F:
+    """``compiled`` for a function that makes arrays."""
+    result: F = nb.njit(cache=True, nogil=True, boundscheck=False, _nrt=True)(function)
     return result
 
 

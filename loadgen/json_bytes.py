@@ -10,7 +10,7 @@ import numpy as np
 from loadgen.catalogue import Texts
 from loadgen.cells import COPY, CREATED, INVALID, MALFORMED, Arrivals, Slots
 from loadgen.channels import CHANNEL_TABLE, CHANNELS, channel_of, tier_of
-from loadgen.draws import CHANCE_ONE, I32, I64, U8, U64, below, chance, compiled, mix
+from loadgen.draws import CHANCE_ONE, I32, I64, U8, U64, allocating, below, chance, compiled, mix
 from loadgen.people import FIRST_MEMBER, MEMBER_DIGITS, first_order_of
 from loadgen.plan import Plan
 
@@ -135,7 +135,7 @@ def messages_of(
     )
 
 
-@compiled
+@allocating
 def message_firsts(bits: U64, source: I32, code: U8, packed: int, per_message: int) -> I64:
     """Which slots begin a message. A bad event often shares one with its neighbours."""
     firsts = np.empty(len(code), np.int64)

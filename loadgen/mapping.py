@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from loadgen.errors import LoadgenError
+from loadgen.shipped import file_of, names_in
 
 SHIPPED: Final = Path(__file__).parent / "formats"
 Unit = Literal["s", "ms", "us", "text"]
@@ -121,7 +122,7 @@ def columns_of(side: OrderMapping | ClickMapping, optional: bool = False) -> lis
 
 def shipped_formats() -> list[str]:
     """Names of the formats that come with the project."""
-    return sorted(path.stem for path in SHIPPED.glob("*.toml"))
+    return names_in(SHIPPED)
 
 
 def load_mapping(name_or_path: str) -> Mapping:
@@ -129,14 +130,7 @@ def load_mapping(name_or_path: str) -> Mapping:
 
     Raises ``LoadgenError`` naming file, key and what would be right.
     """
-    path = Path(name_or_path)
-    if path.suffix != ".toml":
-        path = SHIPPED / f"{name_or_path}.toml"
-        if not path.is_file():
-            raise LoadgenError(
-                f"no format named {name_or_path!r}; there are {', '.join(shipped_formats())}, "
-                "or give the path of a .toml file"
-            )
+    path = file_of(name_or_path, SHIPPED, "format")
     try:
         mapping = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Mapping)
     except OSError as error:

@@ -238,7 +238,7 @@ def _rollups(asked: Asked, truth: Truth, spans: Mapping[str, tuple[int, int]]) -
     told = {}
     for name, (measures, people, rates) in rollups_of(truth, asked.channels, asked.categories, spans).items():
         if not truth.has_clicks:
-            measures, people, rates = _without(measures), _without(people), {}
+            measures, people = _without(measures), _without(people)
         told[name] = Expected(measures, {}, people=people, rates=rates, estimated=True)
     return told
 

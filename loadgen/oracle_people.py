@@ -66,6 +66,13 @@ def visitors_and_buyers(visits: Crowd, paid: Crowd, starts: Starts, size: int) -
     return told
 
 
+def returning(paid: Crowd, old: Mask, starts: Starts, size: int) -> dict[str, I64]:
+    """``returning_buyers`` of the day and the sale, (size,) each: people with one of the ``old`` orders."""
+    back = Crowd(paid.at[old], paid.person[old], paid.event_ms[old])
+    counts = different(back, REPEAT_WINDOWS, starts, size)
+    return {f"returning_buyers:{window}": values for window, values in counts.items()}
+
+
 def repeating(
     paid: Crowd, first_order: I8, known: Mapping[int, list[str]], starts: Starts, size: int
 ) -> dict[str, I64]:
@@ -80,10 +87,8 @@ def repeating(
         old[mine] |= np.isin(
             paid.person[mine], [int(name[1:]) - FIRST_MEMBER for name in names if _made(name)]
         )
-    back = Crowd(paid.at[old], paid.person[old], paid.event_ms[old])
-    returning = different(back, REPEAT_WINDOWS, starts, size)
     told = {f"repeat_buyers:{window}": values for window, values in repeat.items()}
-    return told | {f"returning_buyers:{window}": values for window, values in returning.items()}
+    return told | returning(paid, old, starts, size)
 
 
 def _made(name: str) -> bool:

@@ -1,8 +1,9 @@
 """Roll-ups: what everybody together sold and saw by channel, category and town, by plain counting.
 
 An event stands under its own field's value, ``unknown`` where it has none. ``day`` is that of the run's time
-zone. A dimension with more values than get a row of their own is left out: which values those are depends on
-who came first.
+zone. A returning buyer is one with an order that says it is not the first, at whatever merchant: of the known
+members of merchants a roll-up knows nothing. A dimension with more values than get a row of their own is
+left out: which values those are depends on who came first.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from loadgen.draws import I64
-from loadgen.oracle_people import Crowd, visitors_and_buyers
+from loadgen.oracle_people import Crowd, returning, visitors_and_buyers
 from loadgen.ratios import rates_of
 from loadgen.truth import Truth
 from schemas.windows import MEASURES, WINDOWS
@@ -82,7 +83,9 @@ def _columns(
         Crowd(_positions(positions, keys, f), f["person"].to_numpy(), f["event_ms"].to_numpy())
         for f in (visits, paid)
     ]
-    return measures, visitors_and_buyers(crowds[0], crowds[1], starts, size)
+    old = paid["first_order"].to_numpy() == 0
+    people = visitors_and_buyers(crowds[0], crowds[1], starts, size)
+    return measures, people | returning(crowds[1], old, starts, size)
 
 
 def _positions(positions: Mapping[tuple[int, ...], int], keys: tuple[str, ...], frame: pl.DataFrame) -> I64:

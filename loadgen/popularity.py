@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from loadgen.draws import I32, I64, U32, compiled
+from loadgen.draws import I32, I64, U32, allocating
 
 _FULL = np.uint64(0xFFFFFFFF)
 
@@ -21,7 +21,7 @@ def alias_table(weights: I64) -> tuple[U32, I32]:
     return thresholds, aliases
 
 
-@compiled
+@allocating
 def _fill(scaled: I64, total: int, thresholds: U32, aliases: I32) -> None:
     """Pair columns that have less than their even part with ones that have more."""
     count = len(scaled)

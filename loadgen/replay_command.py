@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -35,6 +36,7 @@ from loadgen.options import (
     pace_of,
     settings,
 )
+from loadgen.pacing import Pace
 from loadgen.record import Recorded, Span
 from loadgen.record import record as record_topics
 from loadgen.recorded_clicks import read_events
@@ -42,6 +44,7 @@ from loadgen.recording_file import is_recording, read_recording
 from loadgen.replay import question_about
 from loadgen.run import Outputs, Target, run_raw, run_recording
 from loadgen.showing import finish, report_complaints, watched
+from loadgen.summary import Summary
 from schemas.baselines import Baseline
 from schemas.windows import DEFAULT_TIMEZONE
 
@@ -89,34 +92,70 @@ def replay(
     kafka: KafkaSettings = None,
 ) -> None:
     """Send a recorded day: files of a public format as orders and clicks, or a recording as it was."""
-    pace = pace_of(speed, rate, as_fast_as)
     librdkafka = settings(brokers, kafka, compression)
-    target = Target(librdkafka, topic_orders, topic_baselines, topic_clicks, partitions, create_topics)
-    amplifier = Amplifier(amplify, seed)
-    known = [] if baselines is None else baselines_of(baselines)
-    begins_ms = now_ms() if times == "now" else None
-    if format is None:
-        messages = recordings(files, key)
-        first_ms = begins_ms or _first_ms(messages["timestamp_ms"])
-        outputs = Outputs(oracle, summary, instants_of(at, oracle, DEFAULT_TIMEZONE, first_ms))
-        question = question_about(files[0].name, sale_opens, known)
-        with watched(files[0].name, pace, metrics_port) as watch:
-            done = run_raw(messages, question, target, pace, outputs, amplifier, begins_ms, watch)
-    else:
+    asked = _Replay(
+        target=Target(librdkafka, topic_orders, topic_baselines, topic_clicks, partitions, create_topics),
+        pace=pace_of(speed, rate, as_fast_as),
+        amplifier=Amplifier(amplify, seed),
+        begins_ms=now_ms() if times == "now" else None,
+        key=key,
+        sale_opens=sale_opens,
+        baselines=[] if baselines is None else baselines_of(baselines),
+        oracle=oracle,
+        summary=summary,
+        at=at,
+        metrics_port=metrics_port,
+    )
+    finish(asked.recordings(files) if format is None else asked.rows(files, format, use_last_row))
+
+
+@dataclass(frozen=True, slots=True)
+class _Replay:
+    """What was asked of a replay. ``begins_ms``: when its first event is to be; None: when it was."""
+
+    target: Target
+    pace: Pace
+    amplifier: Amplifier
+    begins_ms: int | None
+    key: Key | None
+    sale_opens: str | None
+    baselines: list[Baseline]
+    oracle: Path | None
+    summary: Path | None
+    at: list[str] | None
+    metrics_port: int | None
+
+    def recordings(self, files: list[Path]) -> Summary:
+        """Send recordings as they were."""
+        messages = recordings(files, self.key)
+        outputs = self._outputs(self.begins_ms or _first_ms(messages["timestamp_ms"]))
+        question = question_about(files[0].name, self.sale_opens, self.baselines)
+        with watched(files[0].name, self.pace, self.metrics_port) as watch:
+            return run_raw(
+                messages, question, self.target, self.pace, outputs, self.amplifier, self.begins_ms, watch
+            )
+
+    def rows(self, files: list[Path], format: str, use_last_row: bool) -> Summary:
+        """Send the rows of files of a public format as events."""
         mapping = load_mapping(format)
         recorded = read_events(files, mapping, use_last_row)
         report_complaints([str(complaint) for complaint in recorded.complaints])
-        orders, clicks = amplified(recorded.orders, amplifier), recorded.clicks
+        orders, clicks = amplified(recorded.orders, self.amplifier), recorded.clicks
         if clicks is not None:
             back = {theirs: ours for ours, theirs in AS_ORDERS.items()}
-            clicks = amplified(clicks.rename(AS_ORDERS), amplifier).rename(back)
-        orders, clicks = from_then_on(orders, clicks, begins_ms)
-        first_ms = _first_ms(*(f["event_ms"] for f in (orders, clicks) if f is not None))
-        outputs = Outputs(oracle, summary, instants_of(at, oracle, DEFAULT_TIMEZONE, first_ms))
-        question = question_about(mapping.name, sale_opens, known)
-        with watched(mapping.name, pace, metrics_port) as watch:
-            done = run_recording(orders, question, target, pace, outputs, key or "order", watch, clicks)
-    finish(done)
+            clicks = amplified(clicks.rename(AS_ORDERS), self.amplifier).rename(back)
+        orders, clicks = from_then_on(orders, clicks, self.begins_ms)
+        outputs = self._outputs(_first_ms(*(f["event_ms"] for f in (orders, clicks) if f is not None)))
+        question = question_about(mapping.name, self.sale_opens, self.baselines)
+        with watched(mapping.name, self.pace, self.metrics_port) as watch:
+            return run_recording(
+                orders, question, self.target, self.pace, outputs, self.key or "order", watch, clicks
+            )
+
+    def _outputs(self, first_ms: int) -> Outputs:
+        return Outputs(
+            self.oracle, self.summary, instants_of(self.at, self.oracle, DEFAULT_TIMEZONE, first_ms)
+        )
 
 
 def _first_ms(*times: pl.Series) -> int:

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from loadgen.channels import CHANNELS
 from loadgen.errors import LoadgenError
+from loadgen.shipped import file_of, names_in
 from schemas.events import Id
 from schemas.windows import DEFAULT_TIMEZONE, HOUR_MS
 
@@ -227,7 +228,7 @@ def clock_seconds(clock: str) -> int:
 
 def shipped_names() -> list[str]:
     """Names of the scenarios that come with the project."""
-    return sorted(path.stem for path in SHIPPED.glob("*.toml"))
+    return names_in(SHIPPED)
 
 
 def load(name_or_path: str) -> Scenario:
@@ -235,14 +236,7 @@ def load(name_or_path: str) -> Scenario:
 
     Raises ``LoadgenError`` naming file, key and what would be right.
     """
-    path = Path(name_or_path)
-    if path.suffix != ".toml":
-        path = SHIPPED / f"{name_or_path}.toml"
-        if not path.is_file():
-            raise LoadgenError(
-                f"no scenario named {name_or_path!r}; there are {', '.join(shipped_names())}, "
-                "or give the path of a .toml file"
-            )
+    path = file_of(name_or_path, SHIPPED, "scenario")
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -11,7 +11,7 @@ from loadgen import cells
 from loadgen.cells import COPY, CREATED, FUTURE, LATE, MALFORMED, Arrivals, Odds, Slots
 from loadgen.channels import tier_of
 from loadgen.click_bytes import write_clicks
-from loadgen.draws import I8, I64, U8, U64, compiled
+from loadgen.draws import I8, I64, U8, U64, allocating
 from loadgen.facts import KINDS, ClickFacts, Facts, Where
 from loadgen.json_bytes import Messages, quantity_of, write_messages
 from loadgen.people import first_order_of
@@ -151,7 +151,7 @@ def _kinds(code: U8) -> I64:
     )
 
 
-@compiled
+@allocating
 def _quantities(bits: U64) -> I64:
     quantities = np.empty(len(bits), np.int64)
     for index in range(len(bits)):
@@ -159,7 +159,7 @@ def _quantities(bits: U64) -> I64:
     return quantities
 
 
-@compiled
+@allocating
 def _first_orders(bits: U64, regulars: int) -> I8:
     said = np.empty(len(bits), np.int8)
     for index in range(len(bits)):
@@ -167,7 +167,7 @@ def _first_orders(bits: U64, regulars: int) -> I8:
     return said
 
 
-@compiled
+@allocating
 def _tiers(person: I64) -> U8:
     tiers = np.empty(len(person), np.uint8)
     for index in range(len(person)):

@@ -209,7 +209,7 @@ class ShardSummary:
     repeated_joins: int = 0
     forgotten_joins: int = 0
     bitmaps: npt.NDArray[np.uint32] | None = None
-    """(visitors, buyers) x DISTINCT_WINDOWS x registers, over all merchants: bit k, rank k was seen."""
+    """People of all merchants (``shard_people``): kinds and windows x registers; bit k, rank k was seen."""
     people_bytes: int = 0
     thinned: int = 0  # how often people were halved to a sample for want of memory
 

@@ -107,12 +107,11 @@ class Board:
         return fields
 
     def _people(self, heard: list[ShardSummary]) -> F64:
-        """Distinct visitors and buyers of everything; who came back is told by merchant only."""
-        people = np.full((len(DISTINCT), len(DISTINCT_WINDOWS)), np.nan)
+        """Distinct people of everything."""
         bitmaps = [s.bitmaps for s in heard if s.bitmaps is not None]
         if bitmaps:
-            people[: len(bitmaps[0])] = people_of_all(bitmaps)
-        return people
+            return people_of_all(bitmaps)
+        return np.full((len(DISTINCT), len(DISTINCT_WINDOWS)), np.nan)
 
     def _complete_minutes(self, watermark_ms: int) -> list[SeriesPoint]:
         if watermark_ms == NO_EVENT_MS:

@@ -10,8 +10,8 @@ from operators.batches import I32, I64, U8, Progress
 from operators.click_scan import ClickColumns
 from operators.cuts import cut_clicks, cut_orders, cut_sales, spread_cuts
 from operators.dimensions import CutNames, Dimensions, tier_text
-from operators.order_scan import PAID, OrderColumns
-from operators.people_cells import People, PeopleFilter
+from operators.order_scan import NOT_FIRST, PAID, OrderColumns
+from operators.people_cells import KINDS, People, PeopleFilter
 from operators.rollup_delta import RollupDelta, Value
 from operators.sales_cuts import SalesCuts
 from schemas.rollups import CATEGORY, CHANNEL, CITY_TIER, DIMENSIONS
@@ -97,7 +97,7 @@ def _placed(keys: I64, people: tuple[I64, People] | None) -> People:
     if people is None:
         return People.nobody()
     of, cells = people
-    return cells._replace(place=(2 * np.searchsorted(keys, of)).astype(np.int32) + cells.place)
+    return cells._replace(place=(KINDS * np.searchsorted(keys, of)).astype(np.int32) + cells.place)
 
 
 def _name(key: int, names: CutNames) -> Value:
@@ -135,7 +135,8 @@ class CutTally:
             places.values, places.events,
         )  # fmt: skip
         paid = (columns.status == PAID).astype(np.uint8)
-        return self._delta(count, progress, self._find(columns, paid, group_of[:rows], group_bucket))
+        seen = paid << (columns.first_order == NOT_FIRST)  # NOBODY, SEEN or SEEN_AGAIN
+        return self._delta(count, progress, self._find(columns, seen, group_of[:rows], group_bucket))
 
     def _find(
         self, columns: OrderColumns | ClickColumns, seen: U8, group_of: I32, group_bucket: I64

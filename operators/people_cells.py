@@ -18,8 +18,11 @@ from operators.people_registers import PLANE_REGISTERS, U32, register_in
 from operators.people_tables import rank_of, token_of
 from schemas.rollups import DIMENSIONS
 
-VISITOR, BUYER = 0, 1
-"""Kinds of people; a *place* is twice the number of a value, plus the kind."""
+VISITOR, BUYER, RETURNING = 0, 1, 2
+KINDS: Final = 3
+"""Kinds of people; a *place* is ``KINDS`` times the number of a value, plus the kind."""
+NOBODY, SEEN, SEEN_AGAIN = 0, 1, 2
+"""What an event says of its person: it does not count; it does; it does, by an order not its first."""
 VALUES_FILTERED: Final = 512
 """Values of which a lane knows what it told last; cells of others are told every time."""
 _SLOTS: Final = 2
@@ -43,17 +46,17 @@ class Told(NamedTuple):
 
     keys: I64  # power of two slots, value key + 1
     rows: I32
-    bitmaps: U32  # VALUES_FILTERED x 2 x PLANE_REGISTERS, a bit a rank
+    bitmaps: U32  # VALUES_FILTERED x 2 x layers x PLANE_REGISTERS, a bit a rank
     buckets: I64  # VALUES_FILTERED x 2
     counts: I64
 
     @staticmethod
-    def nothing() -> Told:
-        """A lane that has not begun."""
+    def nothing(layers: int) -> Told:
+        """A lane that has not begun. ``layers``: kinds of people that its events tell."""
         return Told(
             np.zeros(4 * VALUES_FILTERED, np.int64),
             np.zeros(4 * VALUES_FILTERED, np.int32),
-            np.zeros((VALUES_FILTERED, _SLOTS, PLANE_REGISTERS), np.uint32),
+            np.zeros((VALUES_FILTERED, _SLOTS, layers, PLANE_REGISTERS), np.uint32),
             np.full((VALUES_FILTERED, _SLOTS), -1, np.int64),
             np.zeros(1, np.int64),
         )
@@ -78,7 +81,7 @@ def _row_of(told: Told, key: int) -> int:
 
 
 @inlined
-def _is_news(told: Told, row: int, bucket: int, register: int, rank: int) -> bool:
+def _is_news(told: Told, row: int, bucket: int, layer: int, register: int, rank: int) -> bool:
     """Whether the rank of a register was not told yet of its value and bucket."""
     if row < 0:
         return True
@@ -90,9 +93,9 @@ def _is_news(told: Told, row: int, bucket: int, register: int, rank: int) -> boo
         told.buckets[row, slot] = bucket
         told.bitmaps[row, slot] = 0
     bit = np.uint32(1) << np.uint32(rank)
-    if told.bitmaps[row, slot, register] & bit:
+    if told.bitmaps[row, slot, layer, register] & bit:
         return False
-    told.bitmaps[row, slot, register] |= bit
+    told.bitmaps[row, slot, layer, register] |= bit
     return True
 
 
@@ -112,13 +115,15 @@ def find_people(
     group_of: I32,
     group_bucket: I64,
     told: Told,
+    kind: int,
     keys: I64,
+    places: I32,
     cells: I32,
     buckets: I64,
 ) -> int:
-    """The cells that are news; their number. ``person``: hashes of ids. ``seen``: 1 where a person counts.
+    """The cells that are news; their number. ``person``: hashes of ids. ``kind``: of those who are seen.
 
-    Room for four cells an event. ``keys``: of the cells' values.
+    Room for eight cells an event. ``keys``: of the cells' values. ``places``: the cells' kinds alone.
     """
     count = 0
     for i in range(len(group_of)):
@@ -130,8 +135,16 @@ def find_people(
         rank, register = rank_of(token), register_in(token, PLANE_REGISTERS)
         for dimension in range(4):
             key = key_in(dimension, channel[i], category[i], tier[i] + 2)
-            if _is_news(told, _row_of(told, key), bucket, register, rank):
+            row = _row_of(told, key)
+            if _is_news(told, row, bucket, 0, register, rank):
                 keys[count] = key
+                places[count] = kind
+                cells[count] = (rank << 16) | register
+                buckets[count] = bucket
+                count += 1
+            if seen[i] == SEEN_AGAIN and _is_news(told, row, bucket, 1, register, rank):
+                keys[count] = key
+                places[count] = RETURNING
                 cells[count] = (rank << 16) | register
                 buckets[count] = bucket
                 count += 1
@@ -143,12 +156,14 @@ class PeopleFilter:
 
     def __init__(self, kind: int) -> None:
         self._kind = kind
-        self._told = Told.nothing()
+        self._layers = 2 if kind == BUYER else 1
+        self._told = Told.nothing(self._layers)
         self._room(1024)
 
     def _room(self, events: int) -> None:
-        cells = len(DIMENSIONS) * events
+        cells = len(DIMENSIONS) * self._layers * events
         self._keys = np.empty(cells, np.int64)
+        self._places = np.empty(cells, np.int32)
         self._cells = np.empty(cells, np.int32)
         self._buckets = np.empty(cells, np.int64)
 
@@ -157,13 +172,12 @@ class PeopleFilter:
     ) -> tuple[I64, People]:
         """The keys of values, and the cells that are news; ``place`` is the kind alone."""
         events = len(group_of)
-        if len(DIMENSIONS) * events > len(self._keys):
+        if len(DIMENSIONS) * self._layers * events > len(self._keys):
             self._room(2 * events)
         count = find_people(
-            person, seen, *dimensions, group_of, group_bucket, self._told,
-            self._keys, self._cells, self._buckets,
+            person, seen, *dimensions, group_of, group_bucket, self._told, self._kind,
+            self._keys, self._places, self._cells, self._buckets,
         )  # fmt: skip
-        place = np.full(count, self._kind, np.int32)
         return self._keys[:count].copy(), People(
-            place, self._cells[:count].copy(), self._buckets[:count].copy()
+            self._places[:count].copy(), self._cells[:count].copy(), self._buckets[:count].copy()
         )

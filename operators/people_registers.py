@@ -23,7 +23,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from operators.batches import I32, I64, U8
+from operators.batches import F64, I32, I64, U8
 from operators.bytes_kernels import U64, allocating, compiled, inlined
 from operators.people_tables import MOST_RANK, TIME_BITS, rank_of
 
@@ -217,3 +217,8 @@ def people_in_bitmaps(bitmaps: U32) -> float:
     ranks = np.arange(MOST_RANK + 1)
     seen = np.array([np.count_nonzero(bitmaps >> np.uint32(k) & np.uint32(1)) for k in ranks], np.int64)
     return float(likeliest(seen, len(bitmaps) - seen, len(bitmaps)))
+
+
+def told_returning(people: F64) -> F64:
+    """Returning buyers, ... x (day, sale): NaN where neither has any, since perhaps no order says so."""
+    return np.where(people.any(axis=-1, keepdims=True), people, np.nan)

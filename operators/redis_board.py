@@ -128,7 +128,10 @@ class PendingSeries:
 
 
 def series_commands(points: list[SeriesPoint], prefix: str) -> list[bytes]:
-    """The points written, and the minutes that they push out of the 48 hours removed."""
+    """The points written, and the minutes that they push out of the 48 hours removed.
+
+    The series of a merchant that leads no longer expires two days after its last point.
+    """
     commands: list[bytes] = []
     by_subject: dict[str, list[SeriesPoint]] = {}
     for point in points:
@@ -139,6 +142,7 @@ def series_commands(points: list[SeriesPoint], prefix: str) -> list[bytes]:
         commands.append(command(b"HSET", key, *pairs))
         leaving = (b"%d" % (p.minute_ms - SERIES_KEPT_MS) for p in its_points)
         commands.append(command(b"HDEL", key, *leaving))
+        commands.append(command(b"EXPIRE", key, b"%d" % (SERIES_KEPT_MS // 1000)))
     return commands
 
 

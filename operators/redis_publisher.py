@@ -14,20 +14,13 @@ from dataclasses import dataclass, replace
 
 import redis
 
-from operators.batches import NO_EVENT_MS, BoardRows, MerchantRows, SeriesPoint
-from operators.redis_alerts import ALERTS_PER_WRITE, PendingAlerts, alert_commands, forget_active
-from operators.redis_board import (
-    PendingSeries,
-    board_commands,
-    ordinary_command,
-    series_commands,
-    stale_minutes,
-)
+from operators.batches import NO_EVENT_MS, BoardRows, MerchantRows
+from operators.redis_alerts import forget_active
+from operators.redis_aside import ROLLUPS, AsideWriter
 from operators.redis_errors import RedisSinkError, refusal
 from operators.redis_held import CatchingUp
 from operators.redis_link import Bulk
 from operators.redis_pending import PendingMerchants
-from operators.redis_rollups import PendingRollups, rollup_commands
 from operators.redis_scripts import META_EVENT_TIME, META_WATERMARK
 from operators.redis_session import RedisSession, Run
 from operators.redis_stats import PublisherStats
@@ -38,8 +31,6 @@ from schemas import redis_layout
 
 log = logging.getLogger("warroom.redis")
 
-ROLLUPS = -1
-"""Stands for the roll-ups where shards are numbered."""
 GATHER_S = 0.02
 """Wait after the first offer, so that shards that publish together share transactions."""
 FIRST_BACKOFF_S = 0.05
@@ -89,17 +80,13 @@ class RedisPublisher:
         self._stats = PublisherStats()
         self._writer = MerchantWriter(settings.prefix, self._session, self._stats, wall_ms)
         self._pending = PendingMerchants(time.monotonic)
-        self._series = PendingSeries()
-        self._alerts = PendingAlerts()
-        self._trimmed: set[str] = set()
-        self._board: BoardRows | None = None
         self._catching_up = CatchingUp(self._read_progress)
-        self._rollups = PendingRollups()
         self._rollups_catch_up = CatchingUp(lambda _: self._read_rollup_progress())
         self._held: dict[int, dict[str, tuple[int, int]]] = {}
         self._trouble = Trouble(self._session.address)
         self._ever_open = False
         self._changed = threading.Condition()
+        self._aside = AsideWriter(settings.prefix, self._session, wall_ms, self._changed)
         # Numbers of offers: so many have come, so many have been dealt with.
         self._offered = 0
         self._taken = 0
@@ -129,18 +116,14 @@ class RedisPublisher:
         self._pending.offer(rows)
         with self._changed:
             self._seen.add(rows.shard)
-            self._series.add(rows.series)
-            self._series.ordinary |= rows.ordinary
-            if rows.alerts:
-                self._alerts.add(rows.shard, rows.alerts)
+            self._aside.add(rows)
             self._note_offer()
 
     def offer_board(self, rows: BoardRows) -> None:
         """Take the newest board. Raises what has stopped the publisher, if anything has."""
         self.check()
         with self._changed:
-            self._board = rows
-            self._series.add(rows.series)
+            self._aside.add_board(rows)
             self._note_offer()
 
     def offer_rollups(self, rows: RollupRows) -> None:
@@ -148,8 +131,13 @@ class RedisPublisher:
         self.check()
         with self._changed:
             self._seen.add(ROLLUPS)
-            self._rollups.add(rows)
+            self._aside.add_rollups(rows)
             self._note_offer()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether Redis can be reached as far as is known."""
+        return self._session.is_open
 
     def check(self) -> None:
         """Raise ``FencedError`` or ``RedisRefusedError`` if that has stopped the publisher."""
@@ -332,10 +320,10 @@ class RedisPublisher:
             target = self._offered
         self._held = self._catching_up.held(self._pending.progress())
         self._trouble.held(self._held)
-        self._write_board()
-        self._write_rollups()
-        self._write_alerts()
-        if self._write_merchants(target) and self._write_series():
+        self._aside.write_board(self._catching_up)
+        self._aside.write_rollups(self._rollups_catch_up)
+        self._aside.write_alerts(self._held)
+        if self._write_merchants(target) and self._aside.write_series():
             with self._changed:
                 self._taken = target
                 self._changed.notify_all()
@@ -348,80 +336,3 @@ class RedisPublisher:
             if self._offered != target and time.monotonic() > until_s:
                 return False
         return True
-
-    def _write_board(self) -> None:
-        with self._changed:
-            board = self._board
-        if board is None or self._catching_up.holds_board(board):
-            return
-        self._session.send(Bulk(board_commands(board, self._prefix, self._wall_ms())))
-        self._session.receive()
-        with self._changed:
-            if self._board is board:
-                self._board = None
-
-    def _write_rollups(self) -> None:
-        """Write the roll-ups that are pending, unless they are behind what Redis shows."""
-        while True:
-            with self._changed:
-                progress = self._rollups.progress
-                waiting = len(self._rollups)
-            if not waiting or self._rollups_catch_up.held({ROLLUPS: progress}):
-                return
-            with self._changed:
-                progress, rows = self._rollups.progress, self._rollups.take()
-            try:
-                commands = rollup_commands(rows, progress, self._prefix, self._wall_ms())
-                self._session.send(Bulk(commands))
-                self._session.receive()
-            except redis.RedisError:
-                with self._changed:
-                    self._rollups.put_back(rows)
-                raise
-
-    def _write_alerts(self) -> None:
-        """Write what is pending; a shard that is behind what Redis shows waits with its alerts, too."""
-        with self._changed:
-            taken = self._alerts.take(self._held)
-        if not taken:
-            return
-        commands = alert_commands(taken, self._prefix)
-        try:
-            for start in range(0, len(commands), ALERTS_PER_WRITE):
-                self._session.send(Bulk(commands[start : start + ALERTS_PER_WRITE]))
-                self._session.receive()
-        except redis.RedisError:
-            with self._changed:
-                self._alerts.put_back(taken)
-            raise
-
-    def _write_series(self) -> bool:
-        """Write the points that are pending; False if more have come meanwhile than one write takes."""
-        with self._changed:
-            points = self._series.take()
-            ordinary, self._series.ordinary = self._series.ordinary, {}
-            left = len(self._series)
-        if not points and not ordinary:
-            return True
-        try:
-            commands = self._trims(points) + series_commands(points, self._prefix)
-            commands += [ordinary_command(self._prefix, *day) for day in ordinary.items()]
-            self._session.send(Bulk(commands))
-            self._session.receive()
-        except redis.RedisError:
-            with self._changed:
-                self._series.put_back(points)
-                self._series.ordinary = ordinary | self._series.ordinary
-            raise
-        return left == 0
-
-    def _trims(self, points: list[SeriesPoint]) -> list[bytes]:
-        """What earlier runs have left beyond the bound, of the subjects that are seen first."""
-        newest = {p.subject: p.minute_ms for p in points if p.subject not in self._trimmed}
-        commands = []
-        for subject, minute_ms in newest.items():
-            fields = self._session.fields_of(redis_layout.series(self._prefix, subject))
-            stale = stale_minutes(subject, minute_ms, fields, self._prefix)
-            commands += [] if stale is None else [stale]
-            self._trimmed.add(subject)
-        return commands

@@ -8,16 +8,20 @@ through ``RedisPublisher.needs_everything``.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from operators.batches import BoardRows, MerchantRows
-from operators.redis_publisher import ROLLUPS, RedisPublisher
+from operators.redis_aside import ROLLUPS
+from operators.redis_publisher import RedisPublisher
 from operators.rollup_results import RollupRows
 
 log = logging.getLogger("warroom.redis")
 
+STOPPED_LIMIT_S = 6.0
+"""Longest wait for what is not written, when somebody waits for the process to stop."""
+FLUSH_LOOK_S = 0.5
 BOARD_PART = "board"
 ROLLUPS_PART = "rollups"
 Result = MerchantRows | BoardRows | RollupRows
@@ -33,7 +37,8 @@ class RedisSink(FixedPartitionedSink[Result, bool]):
 
     ``part_of``: key of an item to its partition's name. ``local_parts``: those that this worker offers to
     write (all if not given): name those whose shards live here, and rows cross no process boundary.
-    ``flush_limit_s``: longest wait for Redis at the end of input.
+    ``stopping`` tells whether somebody waits for the process to stop: then what is not written soon is left
+    to the next run. Otherwise, at the end of input, all is written as long as Redis answers.
     """
 
     def __init__(
@@ -41,14 +46,14 @@ class RedisSink(FixedPartitionedSink[Result, bool]):
         publisher: RedisPublisher,
         part_of: Mapping[str, str],
         local_parts: Sequence[str] | None = None,
-        flush_limit_s: float = 6.0,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._publisher = publisher
         # Bytewax counts partitions in the order of their names, over all workers.
         self._parts = sorted(set(part_of.values()))
         self._index = {key: self._parts.index(part) for key, part in part_of.items()}
         self._local = list(self._parts if local_parts is None else local_parts)
-        self._flush_limit_s = flush_limit_s
+        self._stopping = stopping
         self._open_parts = 0
 
     def list_parts(self) -> list[str]:
@@ -73,7 +78,13 @@ class RedisSink(FixedPartitionedSink[Result, bool]):
         """The input of one partition has ended; with the last one everything is flushed."""
         self._open_parts -= 1
         if self._open_parts == 0:
-            self._publisher.close(self._flush_limit_s)
+            while (
+                self._publisher.is_connected
+                and not self._stopping()
+                and not self._publisher.flush(FLUSH_LOOK_S)
+            ):
+                pass
+            self._publisher.close(STOPPED_LIMIT_S)
 
 
 class _RedisPartition(StatefulSinkPartition[Result, bool]):

@@ -43,7 +43,7 @@ class RollupDelta:
     buckets: I64  # n
     sums: I64  # n x MEASURES
     events: I64  # n, events of any kind
-    people: People  # places are twice the index into names, plus the kind
+    people: People  # places are KINDS times the index into names, plus the kind
 
     def __len__(self) -> int:
         return len(self.value)

@@ -1,8 +1,9 @@
-"""Distinct visitors and buyers of roll-ups, estimated within 1.66 % standard error (``people_registers``).
+"""Distinct people of roll-ups, estimated within 1.66 % standard error (``people_registers``).
 
-A person counts once in a value, whatever merchants it was seen at. For each value and kind of people stands
-when each rank was last seen in each register; what a window holds follows from where it begins. Pages of
-ranks that nobody had are never touched, so they take no memory.
+A person counts once in a value, whatever merchants it was seen at: as a visitor, as a buyer, and as a
+returning buyer if an order says that it is not the first at its merchant. For each value and kind of people
+stands when each rank was last seen in each register; what a window holds follows from where it begins.
+Pages of ranks that nobody had are never touched, so they take no memory.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ import numpy as np
 
 from operators.batches import F64, I32, I64, U8
 from operators.bytes_kernels import allocating, compiled
-from operators.people_cells import BUYER, VISITOR, People
-from operators.people_registers import MOST_STAMP, PLANE_REGISTERS, U32, likeliest
+from operators.people_cells import BUYER, KINDS, RETURNING, VISITOR, People
+from operators.people_registers import MOST_STAMP, PLANE_REGISTERS, U32, likeliest, told_returning
 from operators.people_tables import MOST_RANK
-from operators.rates import BUYERS, VISITORS
+from operators.rates import BUYERS, RETURNING_BUYERS, VISITORS
 from schemas.rollups import DIMENSIONS, VALUES_SHOWN
-from schemas.windows import DISTINCT, DISTINCT_WINDOWS, FINEST_BUCKET_MS, SLIDING
+from schemas.windows import DAY, DISTINCT, DISTINCT_WINDOWS, FINEST_BUCKET_MS, SLIDING
 
-MOST_PLACES: Final = 2 * len(DIMENSIONS) * (VALUES_SHOWN + 2)
+MOST_PLACES: Final = KINDS * len(DIMENSIONS) * (VALUES_SHOWN + 2)
 _SLIDING: Final = tuple(w for w in SLIDING if w.name in DISTINCT_WINDOWS)
+_DAY: Final = DISTINCT_WINDOWS.index(DAY)
 _PLANE_BYTES: Final = 4 * PLANE_REGISTERS
 
 
@@ -75,8 +77,11 @@ class RollupPeople:
         counts = np.full((len(rows), len(DISTINCT), len(DISTINCT_WINDOWS)), np.nan)
         for kind, name in ((VISITOR, VISITORS), (BUYER, BUYERS)):
             of_kind = np.zeros((len(rows), len(DISTINCT_WINDOWS)))
-            count_people(2 * rows + kind, least, self._stamps, self._touched, of_kind)
+            count_people(KINDS * rows + kind, least, self._stamps, self._touched, of_kind)
             counts[:, name] = np.rint(of_kind)
+        back = np.zeros((len(rows), len(DISTINCT_WINDOWS) - _DAY))
+        count_people(KINDS * rows + RETURNING, least[_DAY:], self._stamps, self._touched, back)
+        counts[:, RETURNING_BUYERS, _DAY:] = told_returning(np.rint(back))
         return counts
 
     @property

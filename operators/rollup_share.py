@@ -11,9 +11,9 @@ from operators.batches import I64, NO_EVENT_MS
 from operators.cut_names import CutNumbers
 from operators.cut_tally import CutSpreader
 from operators.cuts import key_in
-from operators.people_cells import BUYER, VISITOR, People, cell_of
+from operators.people_cells import BUYER, RETURNING, VISITOR, People, cell_of
 from operators.people_tables import BUYER as PAID
-from operators.people_tables import TIME_BITS
+from operators.people_tables import NOT_FIRST, TIME_BITS
 from operators.rollup_delta import RollupDelta
 from schemas.rollups import DIMENSIONS
 from schemas.windows import FINEST_BUCKET_MS, MEASURES, NEW_MEMBERS
@@ -41,8 +41,10 @@ class RollupShare:
         """One old event; ``sums``: 1 x MEASURES; ``person``: of ``people_tables.person_of``, 0 if nobody."""
         if person:
             kind = BUYER if person & PAID else VISITOR
-            token = np.uint64(person >> TIME_BITS)
-            self._people.append((cut, kind, int(cell_of(token)), bucket))
+            cell = int(cell_of(np.uint64(person >> TIME_BITS)))
+            self._people.append((cut, kind, cell, bucket))
+            if person & NOT_FIRST:
+                self._people.append((cut, RETURNING, cell, bucket))
         self._add(np.array([cut]), np.array([bucket]), sums, np.ones(1, np.int64))
 
     def _add(self, cuts: I64, buckets: I64, sums: I64, events: I64) -> None:

@@ -20,14 +20,14 @@ from operators.batches import I32, I64, NO_EVENT_MS, Progress, Standing
 from operators.changes import ALL_CHANGED
 from operators.event_clock import EventClock
 from operators.merchant_columns import MerchantColumns
-from operators.people_cells import People
+from operators.people_cells import KINDS, People
 from operators.rollup_delta import RollupDelta, Value
 from operators.rollup_people import RollupPeople
 from operators.windows import Windows
 from schemas.rollups import DIMENSIONS, OTHER, UNKNOWN, VALUES_SHOWN
 from schemas.windows import FINEST_BUCKET_MS, MEASURES
 
-ROLLUPS_LAYOUT: Final = 1
+ROLLUPS_LAYOUT: Final = 2
 """Version of what ``dump`` and ``taken`` write; state of another version is refused."""
 
 
@@ -90,7 +90,8 @@ class Rollups:
         row_of = np.array([self._row(value) for value in delta.names], np.int32)
         rows = row_of[delta.value]
         self._add(rows, delta.buckets, delta.sums, delta.events)
-        place = 2 * row_of[delta.people.place >> 1] + (delta.people.place & 1)
+        value, kind = np.divmod(delta.people.place, KINDS)
+        place = KINDS * row_of[value] + kind
         people = delta.people._replace(place=place)
         self.people.add(people)
         if self.noting:

@@ -7,7 +7,6 @@ Bytewax, no Redis. ``operators.shard_store`` keeps it across restarts.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,13 +16,10 @@ from operators.batches import (
     I32,
     I64,
     NO_EVENT_MS,
-    MerchantRows,
-    SeriesPoint,
-    ShardSummary,
 )
 from operators.bytes_kernels import Interner, intern_packed
 from operators.calendar_days import day_bounds_ms
-from operators.changes import ALL_CHANGED, TEXTS_CHANGED
+from operators.changes import ALL_CHANGED
 from operators.closing import Closing
 from operators.cut_names import CutNumbers
 from operators.delta import ShardBaselines, ShardDelta, Suspect
@@ -35,8 +31,8 @@ from operators.milestones import Book, Milestones
 from operators.multiples import Baselines, Rows, known_zone
 from operators.people_span import Era, Span
 from operators.rollup_share import RollupShare
+from operators.shard_outbox import ShardOutbox
 from operators.shard_people import ShardPeople
-from operators.shard_results import results_of, stock_texts, summary_of
 from operators.share_texts import ShareTexts
 from operators.shares import NAMES_HELD, MerchantShares
 from operators.stock_notes import ShardStock
@@ -44,9 +40,9 @@ from operators.stocks import Stocks
 from operators.windows import Windows
 from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
-from schemas.windows import FINEST_BUCKET_MS, GMV, ORDERS, SLIDING
+from schemas.windows import FINEST_BUCKET_MS, ORDERS, SLIDING
 
-STATE_LAYOUT = 5
+STATE_LAYOUT = 6
 """Version of what ``dump`` writes; state of another version is refused."""
 
 LONGEST = SLIDING[-1]
@@ -99,13 +95,14 @@ class Shard:
         self.late = 0
         self._packed_ms = 0
         self._swept_hour = 0
+        self.outbox = ShardOutbox(self)
 
     def take(self, delta: ShardDelta) -> list[DeadLetter]:
         """Count a delta; the events among its suspects that are late come back as dead letters."""
         first = self.clock.newest_ms == NO_EVENT_MS
         self.clock.hear(delta.progress)
         if first and self.clock.newest_ms != NO_EVENT_MS:
-            self.touch()  # what merchants without sales are compared with is known only now
+            self.outbox.touch()  # what merchants without sales are compared with is known only now
         merchants = len(self.merchants)
         self.windows.advance(self.clock.newest_ms, merchants)
         begun = self.shares.advance(self.clock.newest_ms, self.columns.zone[:merchants])
@@ -217,7 +214,7 @@ class Shard:
         self.columns.reserve(now)
         self.columns.changed[before:now] = ALL_CHANGED
         for row in range(before, now) if self.rules.series_watch else ():
-            self.watch(row, self.merchants.text(row) in self.rules.series_watch)
+            self.outbox.watch(row, self.merchants.text(row) in self.rules.series_watch)
 
     def _surely_kept_ms(self) -> int:
         """Events of this time or later stand in the longest sliding window, judged by the watermark."""
@@ -332,101 +329,6 @@ class Shard:
                 return 0
             self.zones.append(name)
         return self.zones.index(name)
-
-    def take_changed(self) -> MerchantRows | None:
-        """Results of every merchant that changed since the last call; None if nothing did."""
-        columns = self.columns
-        stock_rows = self._take_stock_rows()
-        count = len(self.merchants)
-        rows = np.flatnonzero(columns.changed[:count] != 0)
-        points = self._take_points()
-        ordinary = self._take_ordinary()
-        alerts = self.milestones.take_news()
-        if not len(rows) and not points and not alerts and not ordinary:
-            return None
-        result = results_of(self, rows)
-        result.series = points
-        for i in np.flatnonzero(np.isin(rows, stock_rows)).tolist() if stock_rows else ():
-            result.texts[i] = (result.texts[i] or {}) | stock_texts(self, result.merchant_ids[i])
-        result.ordinary = ordinary
-        result.alerts = alerts
-        columns.changed[rows] = 0
-        columns.shares_changed[rows] = False
-        columns.urgent[rows] = False
-        columns.arrived_ms[rows] = -1
-        return result
-
-    def _take_stock_rows(self) -> list[int]:
-        rows = [self.row_of(merchant_id) for merchant_id in self.stocks.due(self.clock.newest_ms)]
-        self.columns.changed[rows] |= TEXTS_CHANGED
-        return rows
-
-    def _take_points(self) -> list[SeriesPoint]:
-        names = {row: self.merchants.text(row) for row in np.flatnonzero(self.columns.watched).tolist()}
-        points = [
-            SeriesPoint(names[row], minute_ms, values)
-            for minute_ms, rows, table in self.closing.points
-            for row, values in zip(rows.tolist(), table.tolist(), strict=True)
-        ]
-        self.closing.points = []
-        return points
-
-    def _take_ordinary(self) -> dict[str, list[float] | None]:
-        """The ordinary days of series whose reader does not know them yet."""
-        due = np.flatnonzero(self.columns.ordinary_due)
-        self.columns.ordinary_due[due] = False
-        base = self.columns.baseline[due].tolist()
-        return {
-            self.merchants.text(row): (self.baselines.ordinary_hours(b) or None) if b != NO_BASELINE else None
-            for row, b in zip(due.tolist(), base, strict=True)
-        }
-
-    def watch(self, row: int, watched: bool = True) -> None:
-        """Whether a merchant has a series."""
-        self.columns.watched[row] = watched
-        self.columns.ordinary_due[row] = watched
-
-    def touch(self) -> None:
-        """Have everything handed out again: what was written of it is lost or unknown."""
-        self.milestones.touch()
-        self.columns.shares_changed[: len(self.merchants)] = True
-        self.stocks.touch()
-        self.columns.changed[: len(self.merchants)] = ALL_CHANGED
-        self.columns.ordinary_due[:] = self.columns.watched
-
-    def refresh(self, start: int, stop: int) -> None:
-        """Have merchants of some rows handed out again: multiples above 0 change as time passes."""
-        rows = slice(start, max(start, min(stop, len(self.merchants))))
-        columns = self.columns
-        sold = (columns.sums[rows, :, GMV] != 0) & (columns.baseline[rows] != NO_BASELINE)[:, None]
-        columns.changed[rows] |= np.packbits(sold, axis=1, bitorder="little")[:, 0].astype(np.uint16)
-
-    def refresh_all(self) -> None:
-        """Have everything handed out that a baseline is compared with, also where it is 0 or was absent."""
-        count = len(self.merchants)
-        self.columns.changed[:count][self.columns.baseline[:count] != NO_BASELINE] = ALL_CHANGED
-
-    def summary(self) -> ShardSummary:
-        """What the board needs of this shard, now; closed minutes are handed over once."""
-        summary = summary_of(self)
-        self.closing.minutes = []
-        self._watch(summary.candidates)
-        return summary
-
-    def _watch(self, candidates: dict[tuple[str, str], list[tuple[str, str | None, float]]]) -> None:
-        """Leaders get a series of their own, as long as there is room, and keep it."""
-        room = self.rules.series_merchants - int(self.columns.watched.sum())
-        leaders: Iterable[tuple[str, str | None, float]] = (
-            *candidates["sales_multiple", "1h"],
-            *candidates["gmv", "day"],
-        )
-        for merchant_id, _, _ in leaders:
-            if room <= 0:
-                return
-            row = self.row_of(merchant_id)
-            if not self.columns.watched[row]:
-                room -= 1
-                self.watch(row)
 
     @property
     def nbytes(self) -> int:

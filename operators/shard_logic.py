@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 30.0
 """Time in which every merchant is handed on once more: quiet ones' multiples change as time passes."""
+ROWS_A_TURN = 4096
+"""Most merchants that a shard hands on at once: some 20 ms, during which the flow reads nothing."""
 SUMMARY_SHARE = 0.05
 """Most of the time that a shard spends on summaries."""
 
@@ -141,17 +143,17 @@ class ShardLogic(StatefulBatchLogic[ShardInput, ShardOutput, ShardRef | None]):
         now = time.monotonic()
         if last or now >= self._next_rows:
             if self._lost(shard.number):
-                shard.touch()
+                shard.outbox.touch()
             if last:
-                shard.refresh_all()
+                shard.outbox.refresh_all()
             else:
                 self._refresh(shard, now)
-            output.rows = shard.take_changed()
+            output.rows = shard.outbox.take(None if last else ROWS_A_TURN)
             self._next_rows = now + self._clock.publish_seconds(self._publish_seconds, now)
         if last or now >= self._next_summary:
             # CPU time: on a busy machine, above all after a restart, most of the time is others'.
             begun = time.thread_time()
-            output.summary = shard.summary()
+            output.summary = shard.outbox.summary()
             self._metrics.shard(output.summary)
             self._tell_forgotten(output.summary)
             if self._baselines_told != shard.baselines_at:
@@ -191,8 +193,8 @@ class ShardLogic(StatefulBatchLogic[ShardInput, ShardOutput, ShardRef | None]):
             return
         self._last_refresh = now
         start = self._refreshed % count
-        shard.refresh(start, start + due)
-        shard.refresh(0, start + due - count)
+        shard.outbox.refresh(start, start + due)
+        shard.outbox.refresh(0, start + due - count)
         self._refreshed = (start + due) % count
 
     def on_eof(self) -> tuple[list[ShardOutput], bool]:

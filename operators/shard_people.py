@@ -15,13 +15,20 @@ from operators.people_registers import (
     bitmaps_since,
     people_in_bitmaps,
     stamp_people,
+    told_returning,
 )
 from operators.people_span import NEVER, Era, Span
-from operators.people_tables import BUYER, MOST_RANK, TIME_BITS
-from schemas.windows import DISTINCT, DISTINCT_WINDOWS
+from operators.people_tables import BUYER, MOST_RANK, NOT_FIRST, TIME_BITS
+from schemas.windows import DAY, DISTINCT, DISTINCT_WINDOWS
 
 VISITORS, BUYERS, REPEAT, RETURNING = range(len(DISTINCT))
-_DAY = DISTINCT_WINDOWS.index("day")
+_DAY = DISTINCT_WINDOWS.index(DAY)
+_KINDS = (VISITORS, BUYERS, RETURNING)
+"""Kinds of people that are stamped for the total."""
+_TOTALS = [
+    (kind, w) for kind in _KINDS for w in range(len(DISTINCT_WINDOWS)) if kind != RETURNING or w >= _DAY
+]
+"""Kind and window of each of the bitmaps."""
 
 
 class ShardPeople:
@@ -32,7 +39,7 @@ class ShardPeople:
         self.visitors = Distinct(self.budget, with_sale=with_sale)
         self.buyers = Distinct(self.budget, with_sale=with_sale)
         self.loyalty = Loyalty(self.budget)
-        self._stamps: U32 = np.zeros((2, MOST_RANK, TOTAL_REGISTERS), np.uint32)
+        self._stamps: U32 = np.zeros((len(_KINDS), MOST_RANK, TOTAL_REGISTERS), np.uint32)
 
     def take(self, rows: I32, persons: U64, buckets: I64, zone: U8, span: Span, era: Era) -> None:
         """Count persons (as of ``people_tables.person_of``) of rows; ``zone``: of every row of the shard."""
@@ -54,6 +61,8 @@ class ShardPeople:
         self.buyers.add(rows, persons, buckets, zone, span, era)
         self.loyalty.add(rows, persons, buckets, zone, span, era)
         stamp_people(persons >> np.uint64(TIME_BITS), buckets, self._stamps[1])
+        back = (persons & np.uint64(NOT_FIRST)) != 0
+        stamp_people(persons[back] >> np.uint64(TIME_BITS), buckets[back], self._stamps[2])
 
     def counts(self, rows: I64, zone: U8, span: Span, era: Era) -> F64:
         """People of some rows: n x DISTINCT x DISTINCT_WINDOWS, whole numbers, NaN where nothing is told."""
@@ -74,12 +83,12 @@ class ShardPeople:
             part.sweep(zone, span, era)
 
     def bitmaps(self, span: Span) -> U32:
-        """Visitors and buyers of the shard: 2 x DISTINCT_WINDOWS x TOTAL_REGISTERS. ``day``: of zone 0."""
-        bitmaps = np.zeros((2, len(DISTINCT_WINDOWS), TOTAL_REGISTERS), np.uint32)
+        """The shard's people, for ``people_of_all``: kinds and windows x registers. ``day``: of zone 0."""
+        bitmaps = np.zeros((len(_TOTALS), TOTAL_REGISTERS), np.uint32)
         starts = (*span.sliding, int(span.day[0]), span.sale if span.sale != NEVER else MOST_STAMP + 1)
-        for kind in range(2):
-            for w, start in enumerate(starts):
-                bitmaps_since(self._stamps[kind], min(max(start, 1), MOST_STAMP + 1), bitmaps[kind, w])
+        for (kind, w), bitmap in zip(_TOTALS, bitmaps, strict=True):
+            stamps = self._stamps[_KINDS.index(kind)]
+            bitmaps_since(stamps, min(max(starts[w], 1), MOST_STAMP + 1), bitmap)
         return bitmaps
 
     @property
@@ -93,8 +102,13 @@ class ShardPeople:
         return self.visitors.nbytes + self.buyers.nbytes + self.loyalty.nbytes + self._stamps.nbytes
 
 
-def people_of_all(bitmaps: list[U32]) -> I64:
-    """Distinct visitors and buyers over several shards: 2 x DISTINCT_WINDOWS. A person counts once."""
-    merged = np.bitwise_or.reduce(bitmaps)
-    counts = [[people_in_bitmaps(merged[kind, w]) for w in range(merged.shape[1])] for kind in range(2)]
-    return np.asarray(np.rint(np.array(counts)), np.int64)
+def people_of_all(bitmaps: list[U32]) -> F64:
+    """People over several shards: DISTINCT x DISTINCT_WINDOWS, NaN where nothing is told. Each counts once.
+
+    Who comes back is told by orders' ``first_order`` alone, of whatever merchant.
+    """
+    counts = np.full((len(DISTINCT), len(DISTINCT_WINDOWS)), np.nan)
+    for (kind, w), bitmap in zip(_TOTALS, np.bitwise_or.reduce(bitmaps), strict=True):
+        counts[kind, w] = round(people_in_bitmaps(bitmap))
+    counts[RETURNING, _DAY:] = told_returning(counts[RETURNING, _DAY:])
+    return counts

@@ -164,9 +164,9 @@ class ShardStore:
         shard.for_rollups.clear()
         shard.columns.watched[:] = False
         for merchant_id in ref.watched:
-            shard.watch(shard.row_of(merchant_id))
+            shard.outbox.watch(shard.row_of(merchant_id))
         shard.milestones.resumed()
-        shard.touch()
+        shard.outbox.touch()
         return shard
 
     def close(self) -> None:

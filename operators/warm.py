@@ -96,7 +96,7 @@ def warm(directory: Path) -> None:
     lane.snapshot()
     encoder = RowEncoder("warm:")
     for shard, store in zip(shards, stores, strict=True):
-        rows = store.load(store.save(shard, 0), rules).take_changed()
+        rows = store.load(store.save(shard, 0), rules).outbox.take()
         if rows is not None:
             pending = PendingMerchants(time.monotonic)
             pending.offer(rows)

@@ -40,83 +40,95 @@ def _health() -> Row:
     return Row(
         "Is it well",
         (
-            one_query_panel(
-                "stat", "Workers", "Worker processes that answer.", "short", f"sum({select('up')})", "", UP, 3
+            *_reading_well(),
+            *_results_well(),
+        ),
+    )
+
+
+def _reading_well() -> tuple[Panel, ...]:
+    return (
+        one_query_panel(
+            "stat", "Workers", "Worker processes that answer.", "short", f"sum({select('up')})", "", UP, 3
+        ),
+        one_query_panel(
+            "stat",
+            "Restarts",
+            "Times that all workers were started again after a failure, in the time shown.",
+            "short",
+            f"max(round({grown('warroom_restarts_total')}))",
+            "",
+            ANY_IS_BAD,
+            3,
+        ),
+        one_query_panel(
+            "stat",
+            "Unread messages",
+            "Messages in Kafka that are not read yet.",
+            "short",
+            f"sum({select('warroom_consumer_lag_messages')})",
+            "",
+            LAG,
+            3,
+        ),
+        one_query_panel(
+            "stat",
+            "Watermark delay",
+            "Wall clock less the event time that is complete.",
+            "s",
+            f"max({select('warroom_watermark_delay_seconds')})",
+            "",
+            DELAY,
+            3,
+            low=-86_400.0,
+        ),
+    )
+
+
+def _results_well() -> tuple[Panel, ...]:
+    return (
+        one_query_panel(
+            "stat",
+            "Event to Redis, p95",
+            "From an event's Kafka timestamp to Redis, 95th percentile.",
+            "s",
+            quantile(0.95, "warroom_event_to_redis_seconds"),
+            "",
+            LATENCY,
+            3,
+        ),
+        one_query_panel(
+            "stat",
+            "Dead letters",
+            "Events that could not be used, in the time shown.",
+            "short",
+            f"sum(round({grown('warroom_dead_letters_total')}))",
+            "",
+            Thresholds(
+                "orange from 1: look at the reasons below; alerts go by their share.", ((1.0, "orange"),)
             ),
-            one_query_panel(
-                "stat",
-                "Restarts",
-                "Times that all workers were started again after a failure, in the time shown.",
-                "short",
-                f"max(round({grown('warroom_restarts_total')}))",
-                "",
-                ANY_IS_BAD,
-                3,
-            ),
-            one_query_panel(
-                "stat",
-                "Unread messages",
-                "Messages in Kafka that are not read yet.",
-                "short",
-                f"sum({select('warroom_consumer_lag_messages')})",
-                "",
-                LAG,
-                3,
-            ),
-            one_query_panel(
-                "stat",
-                "Watermark delay",
-                "Wall clock less the event time that is complete.",
-                "s",
-                f"max({select('warroom_watermark_delay_seconds')})",
-                "",
-                DELAY,
-                3,
-                low=-86_400.0,
-            ),
-            one_query_panel(
-                "stat",
-                "Event to Redis, p95",
-                "From an event's Kafka timestamp to Redis, 95th percentile.",
-                "s",
-                quantile(0.95, "warroom_event_to_redis_seconds"),
-                "",
-                LATENCY,
-                3,
-            ),
-            one_query_panel(
-                "stat",
-                "Dead letters",
-                "Events that could not be used, in the time shown.",
-                "short",
-                f"sum(round({grown('warroom_dead_letters_total')}))",
-                "",
-                Thresholds(
-                    "orange from 1: look at the reasons below; alerts go by their share.", ((1.0, "orange"),)
-                ),
-                3,
-            ),
-            one_query_panel(
-                "stat",
-                "Redis",
-                "1 while Redis takes the writes of every worker.",
-                "bool_yes_no",
-                f"min({select('warroom_redis_up')})",
-                "",
-                Thresholds("red at 0: results stand still.", ((1.0, "green"),), base="red"),
-                3,
-                high=1.0,
-            ),
-            one_query_panel(
-                "stat",
-                "Redis backlog",
-                "How long the oldest merchant with newer values has waited to be written.",
-                "s",
-                f"max({select('warroom_redis_backlog_age_seconds')})",
-                "",
-                BACKLOG,
-                3,
-            ),
+            3,
+        ),
+        one_query_panel(
+            "stat",
+            "Redis",
+            "1 while Redis takes the writes of every worker.",
+            "bool_yes_no",
+            f"min({select('warroom_redis_up')})",
+            "",
+            Thresholds("red at 0: results stand still.", ((1.0, "green"),), base="red"),
+            3,
+            high=1.0,
+        ),
+        one_query_panel(
+            "stat",
+            "Redis backlog",
+            "How long the oldest merchant with newer values has waited to be written.",
+            "s",
+            f"max({select('warroom_redis_backlog_age_seconds')})",
+            "",
+            BACKLOG,
+            3,
         ),
     )
 
@@ -125,63 +137,8 @@ def _input() -> Row:
     return Row(
         "Input",
         (
-            one_query_panel(
-                "curves",
-                "Events by topic and outcome",
-                "Accepted, duplicate and refused events a second. A late event counts as accepted first.",
-                "cps",
-                f"sum by (topic, outcome) ({rate('warroom_events_total')})",
-                "{{topic}} {{outcome}}",
-            ),
-            one_query_panel(
-                "curves",
-                "Messages by topic",
-                "Kafka messages a second; one may hold several events.",
-                "cps",
-                f"sum by (topic) ({rate('warroom_messages_total')})",
-                "{{topic}}",
-            ),
-            one_query_panel(
-                "curves",
-                "Lag by partition",
-                "Messages of each partition that are not read yet: one that grows alone is a hot partition.",
-                "short",
-                f"sum by (topic, partition) ({select('warroom_consumer_lag_messages')})",
-                "{{topic}}/{{partition}}",
-                LAG,
-            ),
-            Panel(
-                "states",
-                "Workers over time",
-                "Whether each worker answers Prometheus: a gap in the green is a restart or worse.",
-                "none",
-                (Query(select("up"), "{{instance}}", high=1.0),),
-                UP,
-                states=((0, "does not answer", "red"), (1, "answers", "green")),
-                width=6,
-            ),
-            one_query_panel(
-                "curves",
-                "Watermark delay over time",
-                "Wall clock less the event time that is complete.",
-                "s",
-                f"max by (job) ({select('warroom_watermark_delay_seconds')})",
-                "{{job}}",
-                DELAY,
-                low=-86_400.0,
-                width=6,
-            ),
-            one_query_panel(
-                "curves",
-                "Newest event before the watermark",
-                "How far the newest event is ahead of what is complete; partitions apart widen it.",
-                "s",
-                f"max by (job) ({select('warroom_newest_event_timestamp_seconds')}) - "
-                f"max by (job) ({select('warroom_watermark_timestamp_seconds')})",
-                "{{job}}",
-                DELAY,
-                width=6,
-            ),
+            *_what_is_read(),
+            *_how_far_it_is(),
             one_query_panel(
                 "curves",
                 "Views by source",
@@ -193,6 +150,73 @@ def _input() -> Row:
                 stacked=True,
                 width=6,
             ),
+        ),
+    )
+
+
+def _what_is_read() -> tuple[Panel, ...]:
+    return (
+        one_query_panel(
+            "curves",
+            "Events by topic and outcome",
+            "Accepted, duplicate and refused events a second. A late event counts as accepted first.",
+            "cps",
+            f"sum by (topic, outcome) ({rate('warroom_events_total')})",
+            "{{topic}} {{outcome}}",
+        ),
+        one_query_panel(
+            "curves",
+            "Messages by topic",
+            "Kafka messages a second; one may hold several events.",
+            "cps",
+            f"sum by (topic) ({rate('warroom_messages_total')})",
+            "{{topic}}",
+        ),
+        one_query_panel(
+            "curves",
+            "Lag by partition",
+            "Messages of each partition that are not read yet: one that grows alone is a hot partition.",
+            "short",
+            f"sum by (topic, partition) ({select('warroom_consumer_lag_messages')})",
+            "{{topic}}/{{partition}}",
+            LAG,
+        ),
+    )
+
+
+def _how_far_it_is() -> tuple[Panel, ...]:
+    return (
+        Panel(
+            "states",
+            "Workers over time",
+            "Whether each worker answers Prometheus: a gap in the green is a restart or worse.",
+            "none",
+            (Query(select("up"), "{{instance}}", high=1.0),),
+            UP,
+            states=((0, "does not answer", "red"), (1, "answers", "green")),
+            width=6,
+        ),
+        one_query_panel(
+            "curves",
+            "Watermark delay over time",
+            "Wall clock less the event time that is complete.",
+            "s",
+            f"max by (job) ({select('warroom_watermark_delay_seconds')})",
+            "{{job}}",
+            DELAY,
+            low=-86_400.0,
+            width=6,
+        ),
+        one_query_panel(
+            "curves",
+            "Newest event before the watermark",
+            "How far the newest event is ahead of what is complete; partitions apart widen it.",
+            "s",
+            f"max by (job) ({select('warroom_newest_event_timestamp_seconds')}) - "
+            f"max by (job) ({select('warroom_watermark_timestamp_seconds')})",
+            "{{job}}",
+            DELAY,
+            width=6,
         ),
     )
 

@@ -25,59 +25,8 @@ def state() -> Row:
     return Row(
         "State",
         (
-            one_query_panel(
-                "curves",
-                "State by part",
-                "Memory of the windows and the other parts of the state.",
-                "bytes",
-                f"sum by (part) ({select('warroom_state_bytes')})",
-                "{{part}}",
-                MEMORY,
-                stacked=True,
-            ),
-            one_query_panel(
-                "curves",
-                "Ids remembered against duplicates",
-                "Orders and clicks whose copies would be found.",
-                "short",
-                f"sum by (job) ({select('warroom_dedup_ids')})",
-                "{{job}}",
-                MEMORY,
-            ),
-            one_query_panel(
-                "curves",
-                "Memory for duplicates, joins and people",
-                "Bytes of the ids against duplicates, of joins ever seen, of sketches of distinct people.",
-                "bytes",
-                f"sum by (__name__) ({{{_memory()}}})",
-                "{{__name__}}",
-                MEMORY,
-            ),
-            one_query_panel(
-                "stat",
-                "Horizon of duplicates",
-                "How far back a copy is found, the shortest of all workers.",
-                "s",
-                f"min({select('warroom_dedup_horizon_seconds')})",
-                "",
-                HORIZON,
-                6,
-            ),
-            Panel(
-                "stat",
-                "Memory ran out",
-                "In the time shown: times that the horizon of duplicates was cut, joins that were forgotten, "
-                "merchants whose people are counted by a sample since.",
-                "short",
-                (
-                    Query(f"sum(round({grown('warroom_dedup_shrunk_total')}))", "horizon cut"),
-                    Query(f"sum(round({grown('warroom_forgotten_joins_total')}))", "joins forgotten"),
-                    Query(f"sum(round({grown('warroom_people_thinned_total')}))", "people sampled"),
-                ),
-                ANY_IS_BAD,
-                width=6,
-                height=4,
-            ),
+            *_remembered(),
+            *_forgotten(),
             one_query_panel(
                 "stat",
                 "Merchants without a baseline",
@@ -102,6 +51,69 @@ def state() -> Row:
                 PLAIN,
                 6,
             ),
+        ),
+    )
+
+
+def _remembered() -> tuple[Panel, ...]:
+    return (
+        one_query_panel(
+            "curves",
+            "State by part",
+            "Memory of the windows and the other parts of the state.",
+            "bytes",
+            f"sum by (part) ({select('warroom_state_bytes')})",
+            "{{part}}",
+            MEMORY,
+            stacked=True,
+        ),
+        one_query_panel(
+            "curves",
+            "Ids remembered against duplicates",
+            "Orders and clicks whose copies would be found.",
+            "short",
+            f"sum by (job) ({select('warroom_dedup_ids')})",
+            "{{job}}",
+            MEMORY,
+        ),
+        one_query_panel(
+            "curves",
+            "Memory for duplicates, joins and people",
+            "Bytes of the ids against duplicates, of joins ever seen, of sketches of distinct people.",
+            "bytes",
+            f"sum by (__name__) ({{{_memory()}}})",
+            "{{__name__}}",
+            MEMORY,
+        ),
+    )
+
+
+def _forgotten() -> tuple[Panel, ...]:
+    return (
+        one_query_panel(
+            "stat",
+            "Horizon of duplicates",
+            "How far back a copy is found, the shortest of all workers.",
+            "s",
+            f"min({select('warroom_dedup_horizon_seconds')})",
+            "",
+            HORIZON,
+            6,
+        ),
+        Panel(
+            "stat",
+            "Memory ran out",
+            "In the time shown: times that the horizon of duplicates was cut, joins that were forgotten, "
+            "merchants whose people are counted by a sample since.",
+            "short",
+            (
+                Query(f"sum(round({grown('warroom_dedup_shrunk_total')}))", "horizon cut"),
+                Query(f"sum(round({grown('warroom_forgotten_joins_total')}))", "joins forgotten"),
+                Query(f"sum(round({grown('warroom_people_thinned_total')}))", "people sampled"),
+            ),
+            ANY_IS_BAD,
+            width=6,
+            height=4,
         ),
     )
 

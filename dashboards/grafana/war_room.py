@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dashboards.grafana.definition import Board, Panel, Query, Row, Thresholds
-from dashboards.grafana.promql import heat, ordinary, rollup, select, share_of_total, top, total
+from dashboards.grafana.origins import NEEDS_CLICKS, where_from
+from dashboards.grafana.promql import heat, select, top, total
 from dashboards.grafana.shared import (
     ALERTS,
     DELAY,
@@ -20,9 +21,6 @@ from dashboards.grafana.shared import (
     who,
 )
 
-NEEDS_CLICKS = "without a click stream there are no visitors, views or new members"
-A_MOMENT_APART = 1.2
-"""Roll-ups and totals are told by two workers, up to a second apart: a share may exceed 1 meanwhile."""
 RATE = "instance:warroom_events:rate1m"
 LATENCY_BUCKETS = "instance:warroom_event_to_redis_seconds_bucket:rate5m"
 
@@ -33,7 +31,7 @@ def war_room() -> Board:
         uid="warroom",
         title="Warroom / War room",
         text="How the night goes: totals, who takes off, where it comes from, whether the numbers are fresh.",
-        rows=(_now(), _against_the_ordinary_day(), _leaders(), _where_from(), _is_it_true()),
+        rows=(_now(), _against_the_ordinary_day(), _leaders(), where_from(), _is_it_true()),
         variables=who("warroom_build_info"),
         marks=firing(),
     )
@@ -213,92 +211,6 @@ def _leaders() -> Row:
                 height=13,
             ),
         ),
-    )
-
-
-def _where_from() -> Row:
-    return Row(
-        "Where it comes from",
-        (
-            _shares("Channels", "channel", "the channel that the order names"),
-            _shares("Tiers of cities", "city_tier", "the tier of the city that the order names"),
-            Panel(
-                "curves",
-                "Orders by channel",
-                "Orders of the last five minutes by channel: one that falls to 0 has gone dark.",
-                "short",
-                (Query(rollup("channel", "orders", "5m"), "{{value}}"),),
-                PLAIN,
-                width=6,
-                stacked=True,
-            ),
-            Panel(
-                "bars",
-                "From a view to an order, last hour",
-                "Views, put in the cart, marked as favourite, paid orders and new members of the last hour.",
-                "short",
-                tuple(
-                    Query(total(measure, "1h"), legend)
-                    for measure, legend in (
-                        ("views", "views"),
-                        ("carts", "in the cart"),
-                        ("favorites", "favourites"),
-                        ("orders", "orders"),
-                        ("new_members", "new members"),
-                    )
-                ),
-                PLAIN,
-                width=6,
-            ),
-            Panel(
-                "curves",
-                "Conversion and new-member rate",
-                "Of a hundred visitors of the last hour: how many bought, how many became members.",
-                "percentunit",
-                (
-                    Query(total("conversion", "1h"), "bought", high=1.5, quiet=NEEDS_CLICKS),
-                    Query(total("new_member_rate", "1h"), "became members", high=1.5, quiet=NEEDS_CLICKS),
-                ),
-                PLAIN,
-            ),
-            Panel(
-                "curves",
-                "The merchants' own traffic",
-                "Views that came by the merchants' own ways (store page, QR code, push, map, direct) of "
-                "those with a known source.",
-                "percentunit",
-                (Query(total("private_traffic_share", "1h"), "own traffic", high=1.0, quiet=NEEDS_CLICKS),),
-                PLAIN,
-            ),
-            Panel(
-                "curves",
-                "New members and the ordinary day's",
-                "People who joined today beside a whole ordinary day's.",
-                "short",
-                (
-                    Query(total("new_members", "day"), "today"),
-                    Query(
-                        ordinary("new_members", "new_member_multiple", "day"),
-                        "a whole ordinary day",
-                        quiet=NEEDS_CLICKS,
-                    ),
-                ),
-                PLAIN,
-            ),
-        ),
-    )
-
-
-def _shares(title: str, dimension: str, what: str) -> Panel:
-    return Panel(
-        "bars",
-        f"{title}: share of today's sales",
-        f"Parts of today's paid amount by {what}; the best 20.",
-        "percentunit",
-        (Query(f"sort_desc({share_of_total(dimension, 'gmv', 'day')})", "{{value}}", high=A_MOMENT_APART),),
-        PLAIN,
-        width=6,
-        highest=1.0,
     )
 
 

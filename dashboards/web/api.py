@@ -16,8 +16,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from dashboards.web import questions
+from dashboards.web.alert_log import AlertLog, place_of
 from dashboards.web.broadcast import Broadcast
-from dashboards.web.curves import TOTAL
+from dashboards.web.curves import TOTAL, ordinary_new_members
 from dashboards.web.limits import RateLimit
 from dashboards.web.openapi import description
 from dashboards.web.options import WebOptions
@@ -37,9 +38,8 @@ from schemas.windows import MINUTE_MS, WINDOWS
 REPORT_SECONDS: Final = 5.0
 """A report reads every merchant; one that is younger is given again."""
 REPORT_COST: Final = 10.0
-ALL_ALERTS: Final = 11_000
-"""The stream is capped at about ten thousand."""
-ALERTS_COST: Final = 5.0
+PAST_ALERTS: Final = 50
+"""Of a merchant's that hold no longer, so many come with it; ``alerts?merchant=`` pages through all."""
 _STREAM_ID: Final = re.compile(r"\d{1,19}-\d{1,19}")
 _ALL_TIME_MS: Final = 2**53
 
@@ -54,6 +54,7 @@ class Api:
         self._reader = reader
         self._broadcast = broadcast
         self._report = report
+        self._alert_log = AlertLog(reader)
         self._reported: tuple[float, bytes] | None = None
         self._reporting = asyncio.Lock()
         self._limit = RateLimit(options.requests_per_second, options.burst)
@@ -117,7 +118,7 @@ class Api:
         )
 
     async def merchant(self, request: Request) -> Response:
-        """Everything about one merchant, and its alerts that hold."""
+        """Everything about one merchant, its ordinary day, its alerts that hold and that did."""
         questions.known_parameters(request)
         self._count(request)
         merchant_id, prefix = questions.merchant_id(request), self._reader.prefix
@@ -130,11 +131,17 @@ class Api:
         )
         if not found:
             raise _no_merchant(merchant_id)
+        fields = fields_of(found)
         alerts = [a for a in alerts_of(active) if a.get("subject") == merchant_id]
-        extra: dict[str, Any] = {"alerts": alerts}
+        holding = {a.get("alert_id") for a in alerts}
+        past = [a for _, a in await self._alert_log.of(merchant_id) if a.get("alert_id") not in holding]
+        extra: dict[str, Any] = {"alerts": alerts, "past_alerts": past[:PAST_ALERTS]}
         if ordinary:
             extra["ordinary_gmv_by_hour"] = orjson.loads(ordinary)
-        return json_response(request, {"merchant_id": merchant_id, **fields_of(found), **extra})
+            joins = ordinary_new_members(extra["ordinary_gmv_by_hour"], fields.get("baseline_new_members"))
+            if joins is not None:
+                extra["ordinary_new_members_by_hour"] = joins
+        return json_response(request, {"merchant_id": merchant_id, **fields, **extra})
 
     async def series(self, request: Request) -> Response:
         """One point a closed minute, of a merchant or of everything (``total``)."""
@@ -196,7 +203,7 @@ class Api:
     async def alerts(self, request: Request) -> Response:
         """Alerts that hold, and all that were told, newest first."""
         questions.known_parameters(request, "merchant", "limit", "cursor")
-        self._count(request, ALERTS_COST if "merchant" in request.query_params else 1.0)
+        self._count(request)
         limit = questions.whole(request, "limit", questions.DEFAULT_ITEMS, 1, questions.MOST_ITEMS)
         subject = request.query_params.get("merchant")
         if subject is not None:
@@ -204,27 +211,23 @@ class Api:
         before = questions.cursor_of(request, "alerts", subject or "")
         if before is not None and not _STREAM_ID.fullmatch(str(before)):
             raise Problem(400, "foreign-cursor", "cursor: must be next_cursor of an answer to this question")
-        prefix = self._reader.prefix
-        # One merchant's are picked from all that the stream holds.
-        count = limit + 1 if subject is None else ALL_ALERTS
-        end = f"({before}" if before else "+"
-        active, entries = await self._reader.ask(
-            [
-                ("HVALS", redis_layout.active_alerts(prefix)),
-                ("XREVRANGE", redis_layout.alerts(prefix), end, "-", "COUNT", count),
-            ]
-        )
-        told: list[tuple[str, Fields]] = []
-        for entry in entries:
-            for alert in recent_alerts_of([entry]):
-                if subject is None or alert.get("subject") == subject:
-                    told.append((str(entry[0]), alert))
+        told = await self._told(subject, None if before is None else str(before), limit + 1)
+        (active,) = await self._reader.ask([("HVALS", redis_layout.active_alerts(self._reader.prefix))])
         more = len(told) > limit
         cursor = questions.cursor_text("alerts", subject or "", told[limit - 1][0]) if more else None
         holding = [a for a in alerts_of(active) if subject is None or a.get("subject") == subject]
         return json_response(
             request, {"active": holding, "items": [a for _, a in told[:limit]], "next_cursor": cursor}
         )
+
+    async def _told(self, subject: str | None, before: str | None, count: int) -> list[tuple[str, Fields]]:
+        """Alerts that were told before a stream id, newest first, with theirs."""
+        if subject is not None:
+            told = await self._alert_log.of(subject)
+            return [t for t in told if before is None or place_of(t[0]) < place_of(before)][:count]
+        key, end = redis_layout.alerts(self._reader.prefix), f"({before}" if before else "+"
+        (entries,) = await self._reader.ask([("XREVRANGE", key, end, "-", "COUNT", count)])
+        return [(str(entry[0]), alert) for entry in entries for alert in recent_alerts_of([entry])]
 
     async def report(self, request: Request) -> Response:
         """The battle report."""

@@ -38,6 +38,17 @@ def day_of(at_ms: int, timezone: str) -> tuple[int, int]:
     return start, end
 
 
+def ordinary_new_members(gmv_by_hour: Sequence[float], a_day: float | None) -> list[float] | None:
+    """New members of each hour of the ordinary day; None where the baseline does not say.
+
+    A baseline has one ``hourly_share`` for all its measures, so they come in the hours in which it sells.
+    """
+    whole = sum(gmv_by_hour)
+    if a_day is None or whole <= 0:
+        return None
+    return [round(a_day * gmv / whole, 6) for gmv in gmv_by_hour]
+
+
 def shown_point(values: Sequence[int]) -> list[int | None]:
     """A point of the series by ``SHOWN``; None for what an older version did not write."""
     return [values[at] if at is not None and at < len(values) else None for at in _SHOWN_AT]

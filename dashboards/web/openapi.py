@@ -112,11 +112,24 @@ def _singles() -> dict[str, Any]:
         "/api/v1/summary": _get("summary", "What the wall shows: clock, totals, boards, shares", _OBJECT),
         "/api/v1/stream": _stream(),
         "/api/v1/merchants/{merchant_id}": _get(
-            "merchant", "Everything about one merchant", _OBJECT, _path("merchant_id", _ID)
+            "merchant", "Everything about one merchant", _merchant(), _path("merchant_id", _ID)
         ),
         "/api/v1/report": _get("report", "The battle report; reads every merchant: ask seldom", _OBJECT),
         "/api/v1/openapi.json": _get("openapi", "This description", _OBJECT),
     }
+
+
+def _merchant() -> dict[str, Any]:
+    """Its fields in Redis, and what is put to them."""
+    hours = {"type": "array", "items": {"type": "number"}, "minItems": 24, "maxItems": 24}
+    put = {
+        "merchant_id": _ID,
+        "alerts": {**_ITEMS, "description": "those that hold, newest first"},
+        "past_alerts": {**_ITEMS, "description": "told and over, newest first; all: alerts?merchant="},
+        "ordinary_gmv_by_hour": {**hours, "description": "fen by local hour; with a series only"},
+        "ordinary_new_members_by_hour": {**hours, "description": "people by local hour; with a series only"},
+    }
+    return {**_object(put), "additionalProperties": True}
 
 
 def _whole(least: int, most: int, default: int) -> dict[str, Any]:

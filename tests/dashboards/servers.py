@@ -54,7 +54,19 @@ def answer(url: str) -> Any:  # noqa: ANN401 - whatever JSON the server sends
         return json.loads(error.read())
 
 
-class PrometheusServer(EmbeddedServer):
+class _Ready(EmbeddedServer):
+    """A server of the Prometheus family, which says itself whether it is ready."""
+
+    def answers(self) -> bool:
+        """Whether it is ready."""
+        try:
+            with urllib.request.urlopen(f"http://{self.address}/-/ready", timeout=1) as reply:
+                return bool(reply.status == 200)
+        except OSError:
+            return False
+
+
+class PrometheusServer(_Ready):
     """A Prometheus with the project's rules. ``targets``: files as file_sd takes them, by name."""
 
     title = "Prometheus"
@@ -80,14 +92,6 @@ class PrometheusServer(EmbeddedServer):
             f"--web.listen-address={self.address}",
         ]
 
-    def answers(self) -> bool:
-        """Whether it is ready."""
-        try:
-            with urllib.request.urlopen(f"http://{self.address}/-/ready", timeout=1) as reply:
-                return bool(reply.status == 200)
-        except OSError:
-            return False
-
     def ask(self, path: str, **parameters: str | float) -> Any:  # noqa: ANN401 - as Prometheus answers
         """The data of an API call; fails with Prometheus's own words if it refuses."""
         said = answer(f"http://{self.address}/api/v1/{path}?{urllib.parse.urlencode(parameters)}")
@@ -107,7 +111,7 @@ class PrometheusServer(EmbeddedServer):
         return found[0][1] if found else None
 
 
-class AlertmanagerServer(EmbeddedServer):
+class AlertmanagerServer(_Ready):
     """An Alertmanager. ``config``: its configuration's content."""
 
     title = "Alertmanager"
@@ -127,14 +131,6 @@ class AlertmanagerServer(EmbeddedServer):
             f"--web.listen-address={self.address}",
             "--cluster.listen-address=",
         ]
-
-    def answers(self) -> bool:
-        """Whether it is ready."""
-        try:
-            with urllib.request.urlopen(f"http://{self.address}/-/ready", timeout=1) as reply:
-                return bool(reply.status == 200)
-        except OSError:
-            return False
 
 
 class Receiver:

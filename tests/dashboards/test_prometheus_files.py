@@ -82,10 +82,8 @@ def test_amtool_approves_of_the_routes() -> None:
 )
 def test_an_alert_reaches_whom_it_concerns(labels: tuple[str, ...], receivers: str) -> None:
     config = PUBLISHED / "alertmanager.yml"
-    checked(
-        *(program("amtool"), "config", "routes", "test", f"--config.file={config}"),
-        *(f"--verify.receivers={receivers}", *labels),
-    )
+    told = checked(program("amtool"), "config", "routes", "test", f"--config.file={config}", *labels)
+    assert told.splitlines()[0] == receivers
 
 
 def test_each_worker_is_a_target_on_a_port_of_its_own() -> None:

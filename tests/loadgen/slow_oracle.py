@@ -30,6 +30,8 @@ class Counts:
     visitors: set[str] = field(default_factory=set)
     buyers: set[str] = field(default_factory=set)
     returning: set[str] = field(default_factory=set)
+    said_again: set[str] = field(default_factory=set)
+    """Of those, whose order says so: all that a roll-up knows of."""
     bought: Counter[str] = field(default_factory=Counter)
 
 
@@ -121,6 +123,8 @@ def _add(counts: Counts, event: Order | Click, again: bool, known: Mapping[str, 
             sums.update(orders=1, units=event.quantity, gmv=event.amount_fen)
             counts.buyers.add(event.member_id)
             counts.bought[event.member_id] += 1
+            if event.first_order is False:
+                counts.said_again.add(event.member_id)
             if event.first_order is False or event.member_id in known.get(event.merchant_id, ()):
                 counts.returning.add(event.member_id)
         elif event.status in ("refunded", "cancelled"):

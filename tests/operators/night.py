@@ -215,8 +215,8 @@ class WarRoom:
         """Everything of every merchant by field name, as a reader sees it."""
         found = {}
         for shard in self.shards:
-            shard.touch()
-            rows = shard.take_changed()
+            shard.outbox.touch()
+            rows = shard.outbox.take()
             if rows is not None:
                 found.update(fields_of(rows))
         return found

@@ -15,7 +15,7 @@ from operators.redis_session import Run
 from schemas.windows import DISTINCT, DISTINCT_WINDOWS, MEASURES, RATIOS, WINDOWS
 
 WALL_MS = 1_576_080_000_000
-WRITTEN_WITHIN_S = 10.0
+WRITTEN_WITHIN_S = 30.0
 NAN = float("nan")
 
 

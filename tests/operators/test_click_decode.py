@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from operators.bytes_kernels import Interner, stable_hash
 from operators.click_scan import ACTIONS, OTHER_SOURCE, SOURCES, ClickColumns
-from operators.decode import ACCEPTED, ClickDecoder, Decoded, RejectedError, raw_batch, read_click
+from operators.decode import ACCEPTED, ClickDecoder, Decoded, raw_batch, read_click
 from operators.json_scan import PERSON_SEED
 from schemas.events import FUTURE_TOLERANCE_MS, MAX_ID_BYTES
+from tests.operators.decoding import accepted
 from tests.operators.night import DAY_START_MS, click, encoded
 
 
@@ -122,24 +123,12 @@ def click_lines(draw: st.DrawFn) -> bytes:
 @given(st.lists(click_lines(), min_size=1, max_size=8))
 def test_scanner_and_full_decoder_agree_on_every_click(lines: list[bytes]) -> None:
     decoded, merchants = decode(*lines)
-    refused = {(x.offset, x.line): x for x in decoded.dead_letters}
-    for row, (message, start, end, number) in enumerate(decoded.lines.tolist()):
-        line = decoded.raw.data[start:end].tobytes()
-        letter = refused.get((100 + message, number))
-        try:
-            expected = read_click(line)
-        except RejectedError as rejected:
-            assert letter is not None, line
-            assert letter.reason == rejected.reason
-            continue
-        columns = decoded.columns
-        ahead = expected.event_time_ms - DAY_START_MS > FUTURE_TOLERANCE_MS
-        assert (letter is not None and letter.reason == "future") == ahead, line
-        if not ahead:
-            source = expected.source
-            assert merchants.text(int(columns.merchant[row])) == expected.merchant_id
-            assert ACTIONS[int(columns.action[row])] == expected.action
-            assert int(columns.source[row]) == (SOURCES.index(source) if source in SOURCES else OTHER_SOURCE)
-            assert int(columns.event_time_ms[row]) == expected.event_time_ms
-            assert int(columns.person[row]) == stable_hash(expected.visitor_id, PERSON_SEED)
-            assert int(columns.key[row]) == stable_hash(expected.event_id)
+    columns = decoded.columns
+    for row, expected in accepted(decoded, read_click):
+        source = expected.source
+        assert merchants.text(int(columns.merchant[row])) == expected.merchant_id
+        assert ACTIONS[int(columns.action[row])] == expected.action
+        assert int(columns.source[row]) == (SOURCES.index(source) if source in SOURCES else OTHER_SOURCE)
+        assert int(columns.event_time_ms[row]) == expected.event_time_ms
+        assert int(columns.person[row]) == stable_hash(expected.visitor_id, PERSON_SEED)
+        assert int(columns.key[row]) == stable_hash(expected.event_id)

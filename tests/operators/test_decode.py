@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operators.bytes_kernels import Interner, stable_hash
-from operators.decode import ACCEPTED, Decoded, OrderDecoder, RejectedError, raw_batch, read_order
+from operators.decode import ACCEPTED, Decoded, OrderDecoder, raw_batch, read_order
 from operators.dimensions import NAMES_HELD, OTHER_NAME, Dimensions, tier_of
 from operators.order_scan import STATUSES, OrderColumns
 from schemas.events import FUTURE_TOLERANCE_MS, MAX_AMOUNT_FEN, MAX_ID_BYTES, MAX_QUANTITY
 from schemas.rollups import OTHER, UNKNOWN
+from tests.operators.decoding import accepted
 from tests.operators.night import DAY_START_MS, encoded, order
 
 
@@ -188,31 +189,19 @@ def order_lines(draw: st.DrawFn) -> bytes:
 def test_scanner_and_full_decoder_agree_on_every_line(lines: list[bytes]) -> None:
     dimensions = Dimensions()
     decoded, merchants = decode(*lines, dimensions=dimensions)
-    refused = {(x.offset, x.line): x for x in decoded.dead_letters}
-    for row, (message, start, end, number) in enumerate(decoded.lines.tolist()):
-        line = decoded.raw.data[start:end].tobytes()
-        letter = refused.get((100 + message, number))
-        try:
-            expected = read_order(line)
-        except RejectedError as rejected:
-            assert letter is not None, line
-            assert letter.reason == rejected.reason
-            continue
-        columns = decoded.columns
-        ahead = expected.event_time_ms - DAY_START_MS > FUTURE_TOLERANCE_MS
-        assert (letter is not None and letter.reason == "future") == ahead, line
-        if not ahead:
-            status = STATUSES.index(expected.status)
-            assert merchants.text(int(columns.merchant[row])) == expected.merchant_id
-            assert int(columns.amount_fen[row]) == expected.amount_fen
-            assert int(columns.quantity[row]) == expected.quantity
-            assert int(columns.status[row]) == status
-            assert int(columns.tier[row]) == tier_of(expected.city_tier)
-            channel, category = int(columns.channel[row]), int(columns.category[row])
-            assert dimensions.channels.texts[channel] == shown_name(expected.channel)
-            assert dimensions.categories.texts[category] == shown_name(expected.category)
-            assert int(columns.event_time_ms[row]) == expected.event_time_ms
-            assert int(columns.key[row]) == stable_hash(expected.order_id, status + 1)
+    columns = decoded.columns
+    for row, expected in accepted(decoded, read_order):
+        status = STATUSES.index(expected.status)
+        assert merchants.text(int(columns.merchant[row])) == expected.merchant_id
+        assert int(columns.amount_fen[row]) == expected.amount_fen
+        assert int(columns.quantity[row]) == expected.quantity
+        assert int(columns.status[row]) == status
+        assert int(columns.tier[row]) == tier_of(expected.city_tier)
+        channel, category = int(columns.channel[row]), int(columns.category[row])
+        assert dimensions.channels.texts[channel] == shown_name(expected.channel)
+        assert dimensions.categories.texts[category] == shown_name(expected.category)
+        assert int(columns.event_time_ms[row]) == expected.event_time_ms
+        assert int(columns.key[row]) == stable_hash(expected.order_id, status + 1)
 
 
 def test_a_million_distinct_channels_take_no_more_room_than_a_thousand() -> None:

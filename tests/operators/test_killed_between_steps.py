@@ -187,8 +187,8 @@ class Run:
             self._deliver(lane.pulse(Standing.ENDED).to_shards)
         found = {}
         for shard in self.shards.values():
-            shard.touch()
-            rows = shard.take_changed()
+            shard.outbox.touch()
+            rows = shard.outbox.take()
             assert rows is not None
             found.update(fields_of(rows))
         return found

@@ -28,7 +28,7 @@ def tops(events: list[dict[str, Any]], top: BoardRules, *known: str) -> Tops:
         room.send_clicks(0, clicks)
     board = Board(top.size)
     for shard in room.shards:
-        board.take(shard.summary())
+        board.take(shard.outbox.summary())
     assert len(board.latest) == SHARDS
     told = board.rows()
     assert told is not None

@@ -24,7 +24,7 @@ from operators.shard_people import people_of_all
 from operators.shard_store import ShardRef, ShardStore, merge_deltas
 from operators.state_files import RebaseTurns
 from operators.tally import shard_of_merchant
-from schemas.windows import DAY_MS, HOUR_MS, MINUTE_MS, SLIDING
+from schemas.windows import DAY_MS, DISTINCT, HOUR_MS, MINUTE_MS, SLIDING
 from tests.operators.night import (
     DAY_START_MS,
     SHANGHAI_OFFSET_MS,
@@ -227,7 +227,17 @@ def test_the_total_counts_a_person_of_many_merchants_once() -> None:
     room.send_clicks(0, [encoded(e) for e in clicks])
     room.send(0, [encoded(order(n, f"m{n}", NOON_MS - 2 * HOUR_MS, member_id="u1")) for n in range(20)])
     bitmaps = [s.people.bitmaps(s.span()[0]) for s in room.shards if s.windows.newest_ms > 0]
-    assert people_of_all(bitmaps).tolist() == [[40, 40, 40, 40], [0, 0, 1, 1]]
+    told = people_of_all(bitmaps)
+    assert told[:2].tolist() == [[40, 40, 40, 40], [0, 0, 1, 1]]
+    assert np.isnan(told[2:]).all()
+
+
+def test_the_total_counts_who_returned_to_several_merchants_once() -> None:
+    room = WarRoom(rules(1, 1))
+    orders = [order(n, f"m{n}", NOON_MS, member_id=f"u{n % 5}", first_order=n % 5 > 1) for n in range(20)]
+    room.send(0, [encoded(e) for e in orders])
+    bitmaps = [s.people.bitmaps(s.span()[0]) for s in room.shards if s.windows.newest_ms > 0]
+    assert people_of_all(bitmaps)[DISTINCT.index("returning_buyers"), 2:].tolist() == [2, 2]
 
 
 def deltas_of(seed: int, batches: int, shard: int) -> list[ShardDelta]:
@@ -245,8 +255,8 @@ def deltas_of(seed: int, batches: int, shard: int) -> list[ShardDelta]:
 
 
 def told_by(shard: Shard) -> dict[str, dict[str, int]]:
-    shard.touch()
-    rows = shard.take_changed()
+    shard.outbox.touch()
+    rows = shard.outbox.take()
     return {} if rows is None else {m: people_fields(f) for m, f in fields_of(rows).items()}
 
 
@@ -321,11 +331,11 @@ def test_a_repeated_join_alone_brings_its_visitor_in_and_takes_it_out_again() ->
     join = click(1, "m1", NOON_MS, visitor_id="u1", action="join")
     room.send_clicks(0, [encoded(join)])
     room.send_clicks(0, [encoded({**join, "event_id": "again", "event_time": NOON_MS + HOUR_MS})])
-    rows = shard.take_changed()
+    rows = shard.outbox.take()
     assert rows is not None
     assert fields_of(rows)["m1"]["visitors:5m"] == 1
     room.send_clicks(0, [encoded(click(2, "elsewhere", NOON_MS + 2 * HOUR_MS))])
-    rows = shard.take_changed()
+    rows = shard.outbox.take()
     assert rows is not None
     assert fields_of(rows)["m1"]["visitors:5m"] == 0
 
@@ -352,7 +362,7 @@ def test_the_board_by_conversion_needs_a_hundred_visitors_and_is_that_of_all_sha
     room.send(0, [encoded(e) for e in orders])
     board = Board(3)
     for shard in room.shards:
-        board.take(shard.summary())
+        board.take(shard.outbox.summary())
     rows = board.rows()
     assert rows is not None
     assert rows.tops["conversion", "1h"] == [

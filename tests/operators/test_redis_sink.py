@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,13 +21,6 @@ from tests.operators.redis_rig import WALL_MS, Reader, board, rows, settings
 
 Item = tuple[str, MerchantRows | BoardRows]
 PART_OF = {"left": shard_part(0), "right": shard_part(1), "all": BOARD_PART}
-
-
-@pytest.fixture
-def reader(redis_url: str) -> Iterator[Reader]:
-    reader = Reader(redis_url)
-    yield reader
-    reader.close()
 
 
 def publisher(url: str, number: int = 1) -> RedisPublisher:
@@ -82,6 +74,30 @@ def test_after_a_resume_the_shards_are_asked_for_everything(redis_url: str, tmp_
     resumed = publisher(redis_url, number=2)
     run(flow_of(items, RedisSink(resumed, PART_OF)), tmp_path)
     assert [resumed.needs_everything(shard) for shard in (0, 1)] == [True, False]
+
+
+class SlowPublisher(RedisPublisher):
+    """Needs some looks until all is written."""
+
+    def __init__(self, url: str, looks: int) -> None:
+        super().__init__(settings(url), Run(1, "run-1", WALL_MS))
+        self.looks = looks
+
+    def flush(self, limit_s: float, away_limit_s: float | None = None) -> bool:
+        self.looks -= 1
+        return super().flush(limit_s, away_limit_s) and self.looks < 0
+
+
+def test_when_all_input_is_read_all_is_written_however_long_it_takes(redis_url: str) -> None:
+    slow = SlowPublisher(redis_url, looks=5)
+    run(flow_of([("left", rows("m1", shard=0))], RedisSink(slow, PART_OF)))
+    assert slow.looks < 0
+
+
+def test_a_process_that_is_to_stop_leaves_what_takes_long_to_the_next_run(redis_url: str) -> None:
+    slow = SlowPublisher(redis_url, looks=5)
+    run(flow_of([("left", rows("m1", shard=0))], RedisSink(slow, PART_OF, stopping=lambda: True)))
+    assert slow.looks == 4
 
 
 def test_a_run_that_has_been_replaced_ends_its_flow(redis_url: str, reader: Reader) -> None:

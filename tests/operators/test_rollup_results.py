@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
 from operators.category_days import CategoryDays, OrdinaryCategories, category_days
-from operators.redis_publisher import ROLLUPS
+from operators.redis_aside import ROLLUPS
 from operators.rollup_results import RollupRows, rollup_rows
 from schemas.rollups import CATEGORY
 from schemas.windows import HOUR_MS, MINUTE_MS
@@ -16,13 +14,6 @@ from tests.operators.night import DAY_START_MS, WarRoom, encoded, flat_baseline,
 from tests.operators.redis_rig import Reader, publishing, rows, write
 from tests.operators.test_metrics import Scrape
 from warroom.waiting import wait_until
-
-
-@pytest.fixture
-def reader(redis_url: str) -> Iterator[Reader]:
-    reader = Reader(redis_url)
-    yield reader
-    reader.close()
 
 
 def channel(gmv: int, offset: int = 1, name: str = "koubei") -> RollupRows:

@@ -23,7 +23,6 @@ from operators.state_files import RebaseTurns
 from schemas.rollups import CATEGORY, CHANNEL, CHANNEL_TIER, CITY_TIER, DIMENSIONS, VALUES_SHOWN
 from schemas.windows import (
     DAY_MS,
-    DISTINCT,
     DISTINCT_WINDOWS,
     HOUR_MS,
     LATENESS_MS,
@@ -31,10 +30,12 @@ from schemas.windows import (
     MINUTE_MS,
     ORDERS,
     WINDOWS,
+    windows_of,
 )
 from tests.operators.night import DAY_START_MS, WarRoom, click, encoded, order, recomputed, rules
 
 Event = dict[str, Any]
+TOLD = ("visitors", "buyers", "returning_buyers")
 ALL_WINDOWS_SUMS = (len(WINDOWS), len(MEASURES))
 
 
@@ -58,7 +59,9 @@ def seeded_night(seed: int, count: int, span_ms: int) -> tuple[list[Event], list
         if rng.random() < 0.5:
             status = rng.choice(["paid"] * 6 + ["refunded", "cancelled", "created"])
             amount = rng.randrange(0, 10_000)
-            orders.append(order(n, merchant, at_ms, amount=amount, status=status, **cut_fields(rng)))
+            again = rng.choice([{"first_order": False}, {"first_order": True}, {}])
+            drawn = cut_fields(rng) | again
+            orders.append(order(n, merchant, at_ms, amount=amount, status=status, **drawn))
         else:
             action = rng.choice(["view"] * 4 + ["cart", "favorite", "join"])
             source = rng.choice(["search", "map", "odd", None])
@@ -101,27 +104,29 @@ def shown(rollups: Rollups) -> dict[Value, dict[str, int]]:
 
 
 def people_of(rollups: Rollups) -> dict[Value, list[list[float]]]:
-    """Visitors and buyers of every value in every window that tells them."""
+    """Visitors, buyers and returning buyers of every value in every window that tells them."""
     rows = np.arange(len(rollups.values))
     told = rollup_rows(rollups, rows, OrdinaryCategories()).rows
-    return {v: [[f[f"{d}:{w}"] for w in DISTINCT_WINDOWS] for d in DISTINCT[:2]] for v, f in told.items()}
+    return {v: [[f.get(f"{d}:{w}", 0) for w in windows_of(d)] for d in TOLD] for v, f in told.items()}
 
 
 def people_plainly(events: list[Event]) -> dict[Value, list[list[int]]]:
-    """The same from the events themselves: who clicked, and who paid, in each window."""
+    """The same from the events themselves: who clicked, who paid, and who paid again, in each window."""
     newest = max(e["event_time"] for e in events)
     starts = {"5m": (newest // 5000 - 59) * 5000, "1h": (newest // MINUTE_MS - 59) * MINUTE_MS}
     starts |= {"day": (newest - DAY_START_MS) // DAY_MS * DAY_MS + DAY_START_MS, "sale": DAY_START_MS}
     found: dict[Value, list[list[set[str]]]] = {}
     for event in events:
         for value in values_of(event):
-            people = found.setdefault(value, [[set() for _ in DISTINCT_WINDOWS] for _ in range(2)])
+            people = found.setdefault(value, [[set() for _ in windows_of(d)] for d in TOLD])
             paid = event.get("status") == "paid"
             if not paid and "action" not in event:
                 continue
             for place, window in enumerate(DISTINCT_WINDOWS):
                 if event["event_time"] >= starts[window]:
                     people[paid][place].add(event["member_id"] if paid else event["visitor_id"])
+                    if paid and event.get("first_order") is False and window in windows_of(TOLD[2]):
+                        people[2][windows_of(TOLD[2]).index(window)].add(event["member_id"])
     return {v: [[len(who) for who in kind] for kind in kinds] for v, kinds in found.items()}
 
 
@@ -177,7 +182,8 @@ def test_people_of_roll_ups_are_those_of_the_events(seed: int, span_ms: int) -> 
     expected = people_plainly(orders + clicks)
     assert found.keys() == expected.keys()
     for value, kinds in expected.items():
-        assert np.allclose(found[value], kinds, rtol=0.08, atol=1)
+        for told, there in zip(found[value], kinds, strict=True):
+            assert np.allclose(told, there, rtol=0.08, atol=1)
 
 
 def test_fifty_thousand_visitors_of_a_channel_are_counted_within_four_standard_errors() -> None:
@@ -192,7 +198,7 @@ def test_fifty_thousand_visitors_of_a_channel_are_counted_within_four_standard_e
         room.send_clicks(0, [encoded(c) for c in clicks])
     amap = people_of(room.rollups)[CHANNEL, "amap"]
     assert amap[0] == pytest.approx([50_000] * 4, rel=4 * SLIDING_ERROR)
-    assert amap[1] == [0, 0, 0, 0]
+    assert amap[1:] == [[0, 0, 0, 0], [0, 0]]
     assert room.rollups.people.nbytes < 4 << 20
 
 
@@ -205,13 +211,68 @@ def test_conversion_of_a_channel_is_its_buyers_over_its_visitors() -> None:
     assert (fields["visitors:day"], fields["buyers:day"], fields["conversion:day"]) == (10, 2, 0.2)
 
 
+def fields_of_channel(room: WarRoom, channel: str) -> dict[str, int | float]:
+    row = room.rollups.row_of((CHANNEL, channel))
+    return rollup_rows(room.rollups, np.array([row]), OrdinaryCategories()).rows[CHANNEL, channel]
+
+
+def test_who_returns_to_any_merchant_of_a_channel_is_its_returning_buyer_once() -> None:
+    room = WarRoom(rules(1, 1))
+    said = [
+        ("m1", "u1", False),
+        ("m2", "u1", False),
+        ("m2", "u1", True),
+        ("m1", "u2", True),
+        ("m1", "u3", None),
+    ]
+    room.send(
+        0, [encoded(order(n, m, member_id=u, channel="a", first_order=f)) for n, (m, u, f) in enumerate(said)]
+    )
+    fields = fields_of_channel(room, "a")
+    assert (fields["buyers:day"], fields["returning_buyers:day"]) == (3, 1)
+    assert fields["repurchase_rate:day"] == pytest.approx(1 / 3)
+    assert "returning_buyers:1h" not in fields
+
+
+def test_nothing_is_told_of_returning_buyers_where_no_order_says_that_it_is_not_the_first() -> None:
+    room = WarRoom(rules(1, 1))
+    room.send(0, [encoded(order(n, channel="a")) for n in range(5)])
+    room.send(0, [encoded(order(6, member_id="u6", channel="b", first_order=False))])
+    fields = fields_of_channel(room, "a")
+    assert fields["buyers:day"] == 5
+    assert not {"returning_buyers:day", "repurchase_rate:day", "repeat_buyers:day"} & fields.keys()
+
+
+def test_twenty_thousand_returning_buyers_are_counted_within_four_standard_errors() -> None:
+    room = WarRoom(rules(1, 1))
+    for first in range(0, 40_000, 10_000):
+        orders = [
+            order(
+                n,
+                f"m{n % 3}",
+                DAY_START_MS + n // 50,
+                member_id=f"v{n}",
+                channel="amap",
+                first_order=n % 2 == 0,
+            )
+            for n in range(first, first + 10_000)
+        ]
+        room.send(0, [encoded(o) for o in orders])
+    fields = fields_of_channel(room, "amap")
+    for window in ("day", "sale"):
+        assert fields[f"returning_buyers:{window}"] == pytest.approx(20_000, rel=4 * SLIDING_ERROR)
+        assert fields[f"repurchase_rate:{window}"] == pytest.approx(0.5, rel=8 * SLIDING_ERROR)
+        assert fields[f"returning_buyers:{window}"] <= fields[f"buyers:{window}"]
+
+
 def test_an_old_event_counts_in_a_roll_up_exactly_if_it_counts_at_its_merchant() -> None:
     room = WarRoom(rules(1, 1, sale_opens_ms=None))
     now_ms = DAY_START_MS + 20 * HOUR_MS
     room.send(0, [encoded(order(1, at_ms=now_ms, channel="koubei"))])
     room.send_clicks(0, [encoded(click(1, at_ms=now_ms, channel="koubei"))])
     of_today, too_old = DAY_START_MS + HOUR_MS, DAY_START_MS - 1
-    room.send(0, [encoded(order(n, at_ms=t, channel="koubei")) for n, t in ((2, of_today), (3, too_old))])
+    old = [order(n, at_ms=t, channel="koubei", first_order=False) for n, t in ((2, of_today), (3, too_old))]
+    room.send(0, [encoded(o) for o in old])
     joins = [(2, of_today), (3, of_today), (4, too_old)]
     room.send_clicks(
         0, [encoded(click(n, at_ms=t, action="join", visitor_id="v", channel="koubei")) for n, t in joins]
@@ -220,7 +281,8 @@ def test_an_old_event_counts_in_a_roll_up_exactly_if_it_counts_at_its_merchant()
     assert (fields["orders:day"], fields["orders:12h"], fields["new_members:day"]) == (2, 1, 1)
     assert [letter.reason for letter in room.dead_letters] == ["late", "late"]
     koubei = room.rollups.row_of((CHANNEL, "koubei"))
-    assert [kind[2] for kind in people_of(room.rollups)[CHANNEL, "koubei"]] == [2, 2]
+    shown_now = fields_of_channel(room, "koubei")
+    assert [shown_now[f"{kind}:day"] for kind in TOLD] == [2, 2, 1]
     assert room.rollups.events[koubei] == 5  # two orders, one view, two old joins of which one counts
 
 

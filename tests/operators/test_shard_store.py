@@ -62,9 +62,9 @@ def deltas_of(seed: int, batches: int, partitions: int = 3) -> list[ShardDelta]:
 
 def state_of(shard: Shard) -> dict[str, Any]:
     """Everything that matters of a shard, comparable."""
-    shard.touch()
-    rows = shard.take_changed()
-    summary = shard.summary()
+    shard.outbox.touch()
+    rows = shard.outbox.take()
+    summary = shard.outbox.summary()
     return {
         "results": {} if rows is None else fields_of(rows),
         "clock": (shard.clock.newest_ms, shard.clock.watermark_ms, shard.clock.offsets),

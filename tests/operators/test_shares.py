@@ -31,8 +31,8 @@ Event = dict[str, Any]
 def shares_of(room: WarRoom, merchant: str) -> dict[str, list[Any] | None]:
     """Both fields of one merchant, as a reader parses them."""
     shard = room.shards[shard_of_merchant(merchant)]
-    shard.touch()
-    rows = shard.take_changed()
+    shard.outbox.touch()
+    rows = shard.outbox.take()
     assert rows is not None
     texts = rows.texts[rows.merchant_ids.index(merchant)]
     assert texts is not None

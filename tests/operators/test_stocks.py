@@ -89,7 +89,7 @@ def test_a_merchant_with_a_thousand_items_keeps_the_fifty_heard_of_last_and_tell
 
 def rows_of(shard: Shard) -> dict[str, Any]:
     """Text fields that are told of m1 now."""
-    rows = shard.take_changed()
+    rows = shard.outbox.take()
     assert rows is not None
     return dict(rows.texts[rows.merchant_ids.index("m1")] or {})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -75,13 +75,16 @@ def test_line_that_arrives_in_two_pieces_is_put_together() -> None:
     listener.close()
 
 
-def test_nobody_listening_is_no_reason_to_stop() -> None:
+@pytest.mark.parametrize(
+    "say", [Reporter.beat, lambda r: r.failed("nobody hears"), lambda r: r.refused("nobody hears")]
+)
+def test_nobody_listening_is_no_reason_to_stop(say: Callable[[Reporter], None]) -> None:
     read_end, write_end = os.pipe()
-    reporter = Reporter(write_end)
     os.close(read_end)
-    reporter.failed("nobody hears this")
-    reporter.beat()
-    os.close(write_end)
+    with os.fdopen(write_end, "wb") as pipe:
+        with pytest.raises(BrokenPipeError):
+            os.write(pipe.fileno(), b"heard by nobody")
+        say(Reporter(pipe.fileno()))
 
 
 def test_clock_beats_when_a_source_asks_whether_to_stop_and_when_a_shard_takes_progress() -> None:

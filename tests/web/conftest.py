@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import redis
@@ -18,6 +19,14 @@ def redis_server() -> Iterator[EmbeddedRedis]:
     """One Redis for these tests."""
     with EmbeddedRedis() as server:
         yield server
+
+
+@pytest.fixture
+def client(redis_server: EmbeddedRedis) -> Iterator[Any]:
+    """Redis as the tests see it, behind the server's back."""
+    connection: Any = redis.Redis.from_url(redis_server.url, decode_responses=True)
+    yield connection
+    connection.close()
 
 
 @pytest.fixture

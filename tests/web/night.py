@@ -1,6 +1,6 @@
 """A night that is written straight into Redis, by the names of the contract: for the page and its tests.
 
-``python -m tests.web.night --redis URL`` plays it in a loop, to look at the page without any engine.
+``python -m tests.web.night --redis URL`` plays it to its end, to look at the page without any engine.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import math
 import time
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ import redis
 
 from schemas import redis_layout
 from schemas.redis_layout import SERIES_FIELDS, field
+from warroom.waiting import wait_until
 
 Client = Any
 """redis-py, whose types leave open whether texts come as bytes, and whether now or later."""
@@ -304,7 +306,7 @@ def alert_of(shop: Shop, minute: int, step: int, severity: str, value: float) ->
 
 
 def main() -> None:
-    """Play the night for ever."""
+    """Play the night, minute after minute, to its end."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--redis", required=True)
     parser.add_argument("--start", type=int, default=1)
@@ -312,11 +314,19 @@ def main() -> None:
     given = parser.parse_args()
     night = Night(redis.Redis.from_url(given.redis))
     began_s = time.monotonic()
-    night.write(given.start)
-    while True:
-        until = int(given.start + (time.monotonic() - began_s) * given.minutes_a_second)
-        night.write(min(until, DAY_MINUTES))
-        time.sleep(0.5)
+
+    def now() -> int:
+        return min(int(given.start + (time.monotonic() - began_s) * given.minutes_a_second), DAY_MINUTES)
+
+    def later_than(minute: int) -> bool:
+        return now() > minute
+
+    written = given.start
+    night.write(written)
+    while written < DAY_MINUTES:
+        wait_until(partial(later_than, written), 60 / given.minutes_a_second)
+        written = now()
+        night.write(written)
 
 
 if __name__ == "__main__":

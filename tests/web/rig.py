@@ -153,7 +153,7 @@ class Wall:
     def close(self) -> None:
         """End, and say what was wrong."""
         self.context.close()
-        assert self.wrong == []
+        assert self.wrong == [], self.wrong
 
 
 class RealNight:

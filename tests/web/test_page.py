@@ -259,10 +259,15 @@ def test_tabs_of_a_browser_share_one_stream(browser: Browser, web: WebServer, ni
     night.write(760)
     wall = Wall(browser, web.origin, (480, 320)).open("lang=en")
     # A browser opens six connections to a host: with a stream each, the seventh would hang.
-    for _ in range(7):
-        page = wall.context.new_page()
+    pages = [wall.context.new_page() for _ in range(7)]
+    for page in pages:
         page.goto(f"{wall.origin}/?lang=en")
         page.wait_for_selector("#total[data-value]")
+    night.write(761)
+    wanted = str(night.fields("total", 761)["gmv:day"])
+    for page in pages:
+        page.wait_for_selector(f'#total[data-value="{wanted}"]')
+    assert [page.get_attribute("#total", "data-value") for page in pages] == [wanted] * 7
     wall.close()
 
 

@@ -1,7 +1,7 @@
 // The leaderboard of sales multiples. Bars stand on a scale of tens: 0.1, 1, 10, 100 ordinary days.
 
 import { $, each, el, flag, nothing, text } from "./dom.js";
-import { times } from "./format.js";
+import { minute, times } from "./format.js";
 import { spark } from "./spark.js";
 import { say } from "./words.js";
 
@@ -28,7 +28,11 @@ export function showBoard(sections, window, open) {
     flag(li.multiple, "data-hot", multiple >= HOT);
     text(li.multiple.firstChild, times(multiple));
     flag(li.multiple, "data-value", multiple);
-    li.spark.show(sections.sparks?.[id]);
+    const curve = sections.sparks?.[id], peak = sections.merchants?.[id]?.["peak_sales_multiple:1h"];
+    li.spark.show(curve);
+    li.spark.toggleAttribute("hidden", !curve && peak != null);
+    li.peak.hidden = Boolean(curve) || peak == null;
+    if (!li.peak.hidden) { text(li.peak.firstChild, `${say("peakShort")} ${times(peak)}×`); text(li.peak.lastChild, say("peakAt", { time: minute(sections.merchants[id]["peak_sales_multiple_at:1h"]) })); }
   });
 }
 
@@ -36,6 +40,8 @@ function row(id, open) {
   const rank = el("b", { class: "rank" }), name = el("span", { class: "name" });
   const bar = el("span"), track = el("div", { class: "track" }, bar);
   const multiple = el("b", { class: "multiple" }, el("span"), el("small", {}, "×")), curve = spark();
-  const button = el("button", { type: "button", onclick: () => open(id) }, rank, el("span", { class: "who" }, name, track), curve, multiple);
-  return Object.assign(el("li", {}, button), { rank, name, bar, track, multiple, spark: curve });
+  // Who has no series has its peak in place of the small curve.
+  const peak = el("span", { class: "peak" }, el("b"), el("small"));
+  const button = el("button", { type: "button", onclick: () => open(id) }, rank, el("span", { class: "who" }, name, track), curve, peak, multiple);
+  return Object.assign(el("li", {}, button), { rank, name, bar, track, multiple, peak, spark: curve });
 }

@@ -1,12 +1,17 @@
-// A day's sales over the ordinary day's, on a canvas: a minute a point, or summed up.
+// A day over the ordinary day, on a canvas: sales or new members, a minute a point or summed up.
 
-import { yuan, short, minute, times } from "./format.js";
+import { minute, short, times, whole, yuan } from "./format.js";
 import { say } from "./words.js";
 
-const MINUTES = 1440, SMOOTH = 5;
+const MINUTES = 1440, COMMON = 0.97, RUSH = 3;
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-// Values of each minute of the day in fen; NaN where there is none yet.
+// What is drawn, of what, in which colour. ``least``: the axis never counts to less.
+const fewOrMany = (n) => (n > 0 && n < 10 && n % 1 ? n.toFixed(1) : whole(n));
+export const SALES = { label: "curveLabel", color: "--sky", fade: "#62d0ff", deep: "#3f7bff", least: 1, axis: (fen) => short(fen / 100), told: yuan };
+export const MEMBERS = { label: "membersLabel", color: "--violet", fade: "#c3a6ff", deep: "#8a5cff", least: 4, axis: fewOrMany, told: fewOrMany };
+
+// Values of each minute of the day, in fen or people; NaN where there is none yet.
 export function dayValues(curve) {
   const values = new Float64Array(MINUTES).fill(NaN);
   for (const [ms, point] of Object.entries(curve?.points ?? {})) {
@@ -16,7 +21,7 @@ export function dayValues(curve) {
   return values;
 }
 
-// The ordinary day's fen a minute: straight between the middles of the hours.
+// The ordinary day's a minute: straight between the middles of the hours.
 export function usualValues(hours) {
   if (!hours) return null;
   return Float64Array.from({ length: MINUTES }, (_, m) => {
@@ -36,28 +41,47 @@ function summed(values, stepwise) {
   });
 }
 
-function smooth(values) {
+// Means of so many minutes.
+const smooth = (width) => (values) => {
   let sum = 0, n = 0;
   const out = new Float64Array(values.length).fill(NaN);
   for (let m = 0; m < values.length; m += 1) {
     if (!Number.isNaN(values[m])) { sum += values[m]; n += 1; }
-    const gone = m - SMOOTH;
+    const gone = m - width;
     if (gone >= 0 && !Number.isNaN(values[gone])) { sum -= values[gone]; n -= 1; }
     if (!Number.isNaN(values[m])) out[m] = sum / n;
   }
   return out;
+};
+
+// The greatest of every stretch that lies above ``top``.
+function summits(values, top) {
+  const found = [];
+  let best = -1;
+  values.forEach((v, m) => {
+    if (v > top) best = best < 0 || v > values[best] ? m : best;
+    else if (best >= 0) { found.push(best); best = -1; }
+  });
+  return best < 0 ? found : [...found, best];
 }
+
+// 5 萬, not 5.00 萬: marks of the axis are round.
+const round = (label) => label.replace(/(\.\d*?)0+(?!\d)/, "$1").replace(/\.(?!\d)/, "");
 
 function niceTop(max) {
   const step = 10 ** Math.floor(Math.log10(max / 4));
-  const unit = [1, 2, 2.5, 5, 10].find((k) => k * step * 4 >= max) * step;
+  const unit = [1, 2, 2.5, 3, 4, 5, 10].find((k) => k * step * 4 >= max) * step;
   return { top: Math.ceil(max / unit) * unit, unit };
 }
 
+// mode: "minute"; "sum", summed up here; "total", of points that are sums of the day already.
+// mean: minutes that a point is the mean of.
 export class Curve {
-  constructor(canvas) {
+  constructor(canvas, { look = SALES, mode = "minute", mean = 5 } = {}) {
     this.canvas = canvas;
-    this.mode = "minute";
+    this.look = look;
+    this.mode = mode;
+    this.mean = mean;
     this.hover = null;
     this.observer = new ResizeObserver(() => this.draw());
     this.observer.observe(canvas);
@@ -102,20 +126,47 @@ export class Curve {
     g.setTransform(ratio, 0, 0, ratio, 0, 0);
     g.clearRect(0, 0, box.width, box.height);
     this.area = { left: 4.6 * rem, top: 1.2 * rem, width: box.width - 5.6 * rem, height: box.height - 3.2 * rem };
-    const today = this.mode === "sum" ? summed(this.raw) : smooth(this.raw);
-    const usual = this.usual && (this.mode === "sum" ? summed(this.usual, this.curve.ordinary) : this.usual);
+    const today = { minute: smooth(this.mean), sum: summed, total: (sums) => sums }[this.mode](this.raw);
+    const usual = this.usual && (this.mode === "minute" ? this.usual : summed(this.usual, this.curve.ordinary));
     let last = MINUTES - 1;
     while (last >= 0 && Number.isNaN(today[last])) last -= 1;
     this.last = last;
-    const max = Math.max(1, ...today.filter((v) => !Number.isNaN(v)), ...(usual ?? []));
-    const { top, unit } = niceTop(max);
-    const y = (v) => this.area.top + this.area.height * (1 - v / top);
+    const { top, unit, cut } = this.scale(today, usual, last);
+    const y = (v) => this.area.top + this.area.height * (1 - Math.min(v, top) / top);
     this.grid(g, rem, top, unit, y);
     if (usual) this.line(g, usual, y, css("--usual"), rem * 0.13, [rem * 0.5, rem * 0.4]);
     if (last >= 0) this.today(g, today, last, y, rem);
+    for (const at of cut) this.cut(g, today, at, rem);
     this.dots(g, today, y, rem);
+    if (last >= 0 && this.hover === null) this.newest(g, today, last, y, rem);
     if (this.hover !== null) this.tip(g, today, usual, y, rem);
     this.describe(today, usual, last);
+  }
+
+  // A rush of a few minutes must not press the rest of the day flat: it is cut off, and its height written.
+  scale(today, usual, last) {
+    const by = this.unit() || 1, nice = (most) => { const { top, unit } = niceTop(most / by); return { top: top * by, unit: unit * by }; };
+    const values = today.filter((v) => !Number.isNaN(v)).sort(), greatest = values.at(-1) ?? 0;
+    const common = Math.max(this.look.least, values[Math.floor(values.length * COMMON)] ?? 0, today[last] ?? 0, ...(usual ?? []));
+    if (this.mode !== "minute" || greatest < common * RUSH) return { ...nice(Math.max(common, greatest)), cut: [] };
+    const scale = nice(common * 1.25);
+    return { ...scale, cut: summits(today, scale.top) };
+  }
+
+  cut(g, today, at, rem) {
+    const px = this.x(at), top = this.area.top, label = `${this.amount(today[at])}  ${minute(this.curve.day_start_ms + at * 60000)}`;
+    g.save(); g.fillStyle = css("--ground"); g.strokeStyle = css(this.look.color); g.lineWidth = rem * 0.13;
+    for (const lift of [0.5, 0.9]) {
+      const y = top + rem * lift;
+      g.beginPath(); g.moveTo(px - rem * 0.6, y + rem * 0.2); g.lineTo(px + rem * 0.6, y - rem * 0.2); g.stroke();
+    }
+    g.font = `600 ${rem * 1.2}px "Barlow Condensed", "Noto Sans CJK TC", sans-serif`;
+    const right = px + rem * 2 + g.measureText(label).width < this.area.left + this.area.width;
+    g.fillStyle = css("--ink"); g.textBaseline = "middle"; g.textAlign = right ? "left" : "right";
+    g.strokeStyle = css("--panel"); g.lineWidth = rem * 0.3; g.lineJoin = "round";
+    g.strokeText(`↑ ${label}`, px + (right ? rem : -rem), top + rem * 0.6);
+    g.fillText(`↑ ${label}`, px + (right ? rem : -rem), top + rem * 0.6);
+    g.restore();
   }
 
   grid(g, rem, top, unit, y) {
@@ -124,7 +175,7 @@ export class Curve {
     g.textAlign = "right"; g.textBaseline = "middle";
     for (let v = 0; v <= top * 1.001; v += unit) {
       g.beginPath(); g.moveTo(this.area.left, y(v)); g.lineTo(this.area.left + this.area.width, y(v)); g.stroke();
-      g.fillText(this.amount(v), this.area.left - rem * 0.7, y(v));
+      g.fillText(round(this.amount(v)), this.area.left - rem * 0.7, y(v));
     }
     g.textAlign = "center"; g.textBaseline = "top";
     const every = this.area.width < 40 * rem ? 4 : 2;
@@ -134,10 +185,15 @@ export class Curve {
   }
 
   // In streamer mode amounts become multiples of the ordinary day's greatest minute (or of its whole day).
-  amount(fen) {
-    if (!this.hidden) return short(fen / 100);
-    const by = this.usual && (this.mode === "sum" ? this.curve.ordinary.reduce((a, b) => a + b, 0) : Math.max(...this.usual));
-    return by ? `${times(fen / by)}×` : "";
+  unit() {
+    if (!this.hidden) return 1;
+    return this.usual && (this.mode === "minute" ? Math.max(...this.usual) : this.curve.ordinary.reduce((a, b) => a + b, 0));
+  }
+
+  amount(value) {
+    if (!this.hidden) return this.look.axis(value);
+    const by = this.unit();
+    return by ? `${times(value / by)}×` : "";
   }
 
   line(g, values, y, color, width, dash = []) {
@@ -151,7 +207,7 @@ export class Curve {
   }
 
   today(g, values, last, y, rem) {
-    const sky = css("--sky"), bottom = this.area.top + this.area.height;
+    const { color, fade: near, deep } = this.look, bottom = this.area.top + this.area.height;
     g.save(); g.beginPath(); let first = null;
     for (let m = 0; m <= last; m += 1) {
       if (Number.isNaN(values[m])) continue;
@@ -159,19 +215,26 @@ export class Curve {
     }
     g.lineTo(this.x(last), bottom); g.lineTo(this.x(first ?? 0), bottom); g.closePath();
     const fade = g.createLinearGradient(0, this.area.top, 0, bottom);
-    fade.addColorStop(0, "#62d0ff66"); fade.addColorStop(0.6, "#3f7bff22"); fade.addColorStop(1, "#3f7bff05");
+    fade.addColorStop(0, `${near}66`); fade.addColorStop(0.6, `${deep}22`); fade.addColorStop(1, `${deep}05`);
     g.fillStyle = fade; g.fill(); g.restore();
-    this.line(g, values, y, sky, rem * 0.2);
+    this.line(g, values, y, css(color), rem * 0.2);
     const px = this.x(last), py = y(values[last]);
-    g.save(); g.fillStyle = "#62d0ff40"; g.beginPath(); g.arc(px, py, rem * 0.75, 0, 7); g.fill();
+    g.save(); g.fillStyle = `${near}40`; g.beginPath(); g.arc(px, py, rem * 0.75, 0, 7); g.fill();
     g.fillStyle = "#fff"; g.beginPath(); g.arc(px, py, rem * 0.32, 0, 7); g.fill(); g.restore();
-    if (this.hover === null) {
-      g.font = `600 ${rem * 1.5}px "Barlow Condensed", "Noto Sans CJK TC", sans-serif`;
-      g.fillStyle = "#fff"; g.textBaseline = "middle";
-      const label = this.amount(values[last]), wide = g.measureText(label).width, right = px + rem + wide < this.area.left + this.area.width;
-      g.textAlign = right ? "left" : "right";
-      g.fillText(label, px + (right ? rem : -rem), Math.max(this.area.top + rem, py - rem * 0.2));
-    }
+  }
+
+  // What the newest point stands for, beside it, or above where the day ends.
+  newest(g, values, last, y, rem) {
+    const px = this.x(last), py = y(values[last]), label = this.amount(values[last]);
+    g.save();
+    g.font = `600 ${rem * 1.5}px "Barlow Condensed", "Noto Sans CJK TC", sans-serif`;
+    const right = px + rem * 1.2 + g.measureText(label).width < this.area.left + this.area.width;
+    const at = [px + (right ? rem : rem * 0.4), right ? py - rem * 0.2 : py - rem * 1.6];
+    g.textBaseline = "middle"; g.textAlign = right ? "left" : "right";
+    g.strokeStyle = css("--panel"); g.lineWidth = rem * 0.4; g.lineJoin = "round"; g.fillStyle = "#fff";
+    at[1] = Math.max(this.area.top + rem * (right ? 1 : 0), at[1]);
+    g.strokeText(label, ...at); g.fillText(label, ...at);
+    g.restore();
   }
 
   // Milestones stand on the curve as diamonds.
@@ -209,7 +272,7 @@ export class Curve {
   }
 
   describe(today, usual, last) {
-    const shown = (v) => (v === undefined || Number.isNaN(v) ? "–" : this.hidden ? this.amount(v) : yuan(v));
-    this.canvas.setAttribute("aria-label", say("curveLabel", { today: shown(today[last]), usual: shown(usual?.[last]) }));
+    const shown = (v) => (v === undefined || Number.isNaN(v) ? "–" : this.hidden ? this.amount(v) : this.look.told(v));
+    this.canvas.setAttribute("aria-label", say(this.look.label, { today: shown(today[last]), usual: shown(usual?.[last]) }));
   }
 }

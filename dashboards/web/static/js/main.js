@@ -57,7 +57,8 @@ function draw() {
   if (line.at !== null) flag(document.body, "data-drawn", line.at);
 }
 
-const marks = (s) => (s.alerts?.recent ?? []).map((a) => ({ ms: a.bucket_end_ms - 60000, color: a.severity === "critical" ? "#ff7a59" : "#ffc24b" }));
+// What stands on the curve: not every small milestone of a thousand merchants.
+const marks = (s) => [...(s.alerts?.recent ?? []), ...(s.alerts?.active ?? [])].filter((a) => a.severity !== "info").map((a) => ({ ms: a.bucket_end_ms - 60000, color: a.severity === "critical" ? "#ff7a59" : "#ffc24b" }));
 
 // How old the data is: what the server said when it was sent, and the time since.
 function age() {
@@ -74,8 +75,8 @@ function vitals() {
   text($("age-label"), replay ? say("replay") : old === null ? say(line.up || first ? "waiting" : "ended") : say("updated"));
   flag(document.body, "data-old", stale);
   const lag = s.health?.lag_messages, { event_time_ms: newest, watermark_ms: mark } = s.clock ?? {};
-  text($("lag").firstChild, lag == null ? DASH : whole(lag));
-  text($("behind").firstChild, newest == null || mark == null ? DASH : duration(Math.max(0, newest - mark) / 1000));
+  text($("lag").firstChild, replay || lag == null ? DASH : whole(lag));
+  text($("behind").firstChild, replay || newest == null || mark == null ? DASH : duration(Math.max(0, newest - mark) / 1000));
   const at = newest == null ? DASH : clock(newest), notice = $("notice");
   const words = replay || !stale ? "" : !line.up ? say("lost") : away ? say("redisAway", { time: at }) : say("oldNotice", { s: whole((old ?? 0) / 1000), time: at });
   notice.hidden = words === "";

@@ -1,6 +1,6 @@
-// One merchant's page: all windows, funnel, new members, curve, channels, alerts.
+// One merchant's page: all windows, funnel, sales and new members over the ordinary day's, channels, alerts.
 
-import { Curve } from "./curve.js";
+import { Curve, MEMBERS } from "./curve.js";
 import { $, el } from "./dom.js";
 import { DASH, minute, percent, short, times, whole, yuan } from "./format.js";
 import { fillAlerts } from "./panels.js";
@@ -9,7 +9,7 @@ import { say } from "./words.js";
 const WINDOWS = ["1m", "5m", "1h", "12h", "day", "sale"];
 const AMOUNTS = ["gmv", "refunds"], COUNTS = ["orders", "units", "new_members", "views", "carts", "visitors", "buyers"];
 const RATIOS = ["sales_multiple", "same_period_multiple", "new_member_multiple"], SHARES = ["conversion", "private_traffic_share", "repurchase_rate"];
-const EVERY_MS = 1000, CURVE_EVERY_MS = 5000;
+const EVERY_MS = 1000, CURVE_EVERY_MS = 5000, MEAN_MINUTES = 15, MARKS = { info: "#62d0ff", warning: "#ffc24b", critical: "#ff7a59" };
 
 export class MerchantPage {
   constructor(settings) {
@@ -31,11 +31,18 @@ export class MerchantPage {
 
   close() {
     clearInterval(this.timer);
-    this.curve?.close();
-    this.curve = this.sheet = this.series = null;
+    this.drop();
+    this.fields = this.series = null;
     this.seriesAt = 0;
     if (this.id !== null) { $("merchant").hidden = true; this.before?.focus?.(); }
     this.id = null;
+  }
+
+  // What is drawn, but not what it shows.
+  drop() {
+    this.curve?.close();
+    this.joins?.close();
+    this.curve = this.joins = this.sheet = null;
   }
 
   async load() {
@@ -49,7 +56,7 @@ export class MerchantPage {
       if (Date.now() - (this.seriesAt ?? 0) > CURVE_EVERY_MS) {
         const { day } = this.settings();
         const span = day ? `&from=${day[0]}&until=${day[1]}` : "";
-        const series = await fetch(`/api/v1/series/${path}?shape=columns&fields=gmv${span}`);
+        const series = await fetch(`/api/v1/series/${path}?shape=columns&fields=gmv,new_members:day${span}`);
         if (series.ok) { this.series = await series.json(); this.seriesAt = Date.now(); }
       }
       if (this.id === id) this.show();
@@ -66,37 +73,46 @@ export class MerchantPage {
     return el("header", {}, this.name, el("code", {}, this.id), el("button", { type: "button", onclick: () => this.settings().close() }, `${say("back")}  Esc`));
   }
 
-  refresh() { if (this.id !== null && this.fields) { $("merchant").replaceChildren(); this.sheet = null; this.curve?.close(); this.show(); } }
+  refresh() { if (this.id !== null && this.fields) { this.drop(); this.show(); } }
+
+  build() {
+    const canvas = () => el("canvas", { role: "img", tabindex: "0" }), legend = () => el("p", { class: "legend" }, el("span", {}, say("todayLine")), el("span", { class: "usual" }, say("usualLine")));
+    const drawn = { sales: canvas(), joins: canvas() }, none = () => el("p", { class: "none" }, say("noSeries"));
+    this.curve = new Curve(drawn.sales, { mean: MEAN_MINUTES });
+    this.joins = new Curve(drawn.joins, { look: MEMBERS, mode: "total" });
+    this.parts = { tiles: el("div", { class: "tiles" }), funnel: el("ol", { class: "steps" }), windows: el("table"), channels: el("table"), alerts: el("ol"), past: el("ol", { class: "past" }), pastTitle: el("h3", {}, say("pastAlerts")), none: el("p", { class: "none" }, say("noAlerts")) };
+    this.charts = [panel("chart sales", say("curve"), legend(), drawn.sales, none()), panel("chart joins", say("membersCurve"), legend(), drawn.joins, none())];
+    this.sheet = el("div", { class: "sheet" }, this.parts.tiles, ...this.charts, panel("funnel", say("funnel"), null, this.parts.funnel),
+      panel("windows", say("windows"), null, this.parts.windows), panel("parts", say("channels"), null, this.parts.channels),
+      panel("alerts its-alerts", say("alerts"), null, el("div", { class: "both", tabindex: "0" }, this.parts.alerts, this.parts.none, this.parts.pastTitle, this.parts.past)));
+    $("merchant").replaceChildren(this.head(), this.sheet);
+  }
 
   show() {
-    const { streamer, day } = this.settings(), f = this.fields, box = $("merchant");
-    if (!this.sheet) {
-      this.canvas = el("canvas", { role: "img", tabindex: "0" });
-      this.curve = new Curve(this.canvas);
-      this.parts = { tiles: el("div", { class: "tiles" }), funnel: el("ol", { class: "steps" }), windows: el("table"), channels: el("table"), alerts: el("ol"), none: el("p", { class: "none" }, say("noAlerts")) };
-      this.sheet = el("div", { class: "sheet" }, this.parts.tiles,
-        panel("chart", say("curve"), this.canvas), panel("funnel", say("funnel"), this.parts.funnel),
-        panel("windows", say("windows"), this.parts.windows), panel("parts", say("channels"), this.parts.channels),
-        panel("alerts its-alerts", say("alerts"), this.parts.alerts, this.parts.none));
-      box.replaceChildren(this.head(), this.sheet);
-    }
+    const { streamer, day } = this.settings(), f = this.fields, now = f.alerts ?? [], past = f.past_alerts ?? [];
+    if (!this.sheet) this.build();
     this.name.textContent = f.name ?? this.id;
     this.parts.tiles.replaceChildren(...tiles(f));
     this.parts.funnel.replaceChildren(...funnel(f, streamer));
     this.parts.windows.replaceChildren(...table(f, streamer));
     this.parts.channels.replaceChildren(...channels(f, streamer));
-    fillAlerts(this.parts.alerts, f.alerts ?? [], () => {});
-    this.parts.none.hidden = (f.alerts ?? []).length > 0;
-    this.curve.set(curveOf(this.series, day), streamer, (f.alerts ?? []).map((a) => ({ ms: a.bucket_end_ms, color: "#ffc24b" })));
+    fillAlerts(this.parts.alerts, now, null);
+    fillAlerts(this.parts.past, past, null);
+    this.parts.none.hidden = now.length > 0;
+    this.parts.pastTitle.hidden = past.length === 0;
+    const known = Boolean(this.series?.columns.time.length);
+    for (const box of this.charts) box.toggleAttribute("data-none", this.series !== null && !known);
+    const marks = [...past, ...now].map((a) => ({ ms: a.bucket_end_ms - 60000, color: MARKS[a.severity] ?? MARKS.info, joins: a.rule.startsWith("new_members") }));
+    this.curve.set(curveOf(this.series, day, "gmv", this.series?.ordinary), streamer, marks.filter((m) => !m.joins));
+    this.joins.set(curveOf(this.series, day, "new_members:day", f.ordinary_new_members_by_hour), streamer, marks.filter((m) => m.joins));
   }
 }
 
-const panel = (name, title, ...inside) => el("section", { class: `panel ${name}` }, el("header", {}, el("h2", {}, title)), ...inside);
+const panel = (name, title, legend, ...inside) => el("section", { class: `panel ${name}` }, el("header", {}, el("h2", {}, title), legend), ...inside);
 
-function curveOf(series, day) {
-  const columns = series?.columns ?? { time: [], gmv: [] };
-  const start = day?.[0] ?? columns.time[0] ?? 0;
-  return { day_start_ms: start, ordinary: series?.ordinary, points: Object.fromEntries(columns.time.map((t, i) => [t, [columns.gmv[i]]])) };
+function curveOf(series, day, field, ordinary) {
+  const { time = [], [field]: values = [] } = series?.columns ?? {};
+  return { day_start_ms: day?.[0] ?? time[0] ?? 0, ordinary, points: Object.fromEntries(time.map((t, i) => [t, [values[i]]])) };
 }
 
 function tiles(f) {
@@ -121,7 +137,7 @@ function funnel(f, streamer) {
   const steps = ["views", "carts", "favorites", "orders"].map((m) => [m, f[`${m}:day`]]), most = Math.max(1, ...steps.map(([, n]) => n ?? 0)), views = f["views:day"];
   if (!views) return [el("li", {}, el("span"), el("span", { class: "none" }, say("noClicks")), el("span"))];
   return steps.map(([m, n]) => el("li", {}, el("span", {}, say(`measures.${m}`)), el("div", { class: "bar", style: { width: `${Math.max(0.5, ((n ?? 0) / most) * 100)}%` } }),
-    el("b", {}, streamer ? percent((n ?? 0) / views) : short(n ?? 0), streamer ? null : el("small", {}, say("ofViews", { p: percent((n ?? 0) / views) })))));
+    el("b", {}, streamer ? percent((n ?? 0) / views) : short(n ?? 0), streamer || m === "views" ? null : el("small", {}, say("ofViews", { p: percent((n ?? 0) / views) })))));
 }
 
 function table(f, streamer) {
@@ -136,5 +152,5 @@ function table(f, streamer) {
 function channels(f, streamer) {
   const rows = Array.isArray(f["channels:day"]) ? f["channels:day"] : [];
   if (!rows.length) return [el("tbody", {}, el("tr", {}, el("td", {}, say("noShares"))))];
-  return [el("tbody", {}, ...rows.map(([name, , gmv, share]) => el("tr", {}, el("th", { scope: "row" }, String(name)), streamer ? null : el("td", {}, short(gmv / 100)), el("td", {}, percent(share, 0)))))];
+  return [el("tbody", {}, ...rows.map(([name, , gmv, share]) => el("tr", { style: { backgroundSize: `${(share ?? 0) * 100}% 100%` } }, el("th", { scope: "row" }, String(name)), streamer ? null : el("td", {}, short(gmv / 100)), el("td", {}, percent(share, 0)))))];
 }

@@ -3,12 +3,13 @@
 import { showDigits } from "./digits.js";
 import { $, each, el, flag, nothing, text } from "./dom.js";
 import { DASH, minute, percent, short, times, whole } from "./format.js";
+import { simplified } from "./simplified.js";
 import { spark } from "./spark.js";
 import { language, say } from "./words.js";
 
 const PARTS = ["#62d0ff", "#ffc24b", "#c3a6ff", "#6fdcb4", "#ff7a59", "#98a6c6", "#e8eefb", "#4f5f85"];
 const SIGNS = { info: "◆", warning: "▲", critical: "■" };
-const MEMBERS = 6, STOCK = 5;
+const MEMBERS = 6, STOCK = 4, CLOCK = /\s*[（(]\d\d:\d\d[）)]$/;
 
 export function showTotals({ totals = {}, clock = {} }, streamer) {
   const gmv = totals["gmv:day"], multiple = totals["sales_multiple:day"];
@@ -22,9 +23,9 @@ export function showTotals({ totals = {}, clock = {} }, streamer) {
     text($("total-short"), gmv == null ? "" : `${say("approx")} ${short(gmv / 100)}`);
     text($("total-multiple"), multiple == null ? "" : say("ofDay", { x: times(multiple) }));
   }
-  const same = fact("samePeriod", times(totals["same_period_multiple:1h"]), "gold", totals["same_period_multiple:1h"]);
+  const same = fact("samePeriod", `${times(totals["same_period_multiple:1h"])}×`, "gold", totals["same_period_multiple:1h"]);
   const facts = streamer
-    ? [same, fact("memberTimes", times(totals["new_member_multiple:day"]), "violet", totals["new_member_multiple:day"]), fact("conversion", percent(totals["conversion:day"]), "sky", totals["conversion:day"])]
+    ? [same, fact("memberTimes", `${times(totals["new_member_multiple:day"])}×`, "violet", totals["new_member_multiple:day"]), fact("conversion", percent(totals["conversion:day"]), "sky", totals["conversion:day"])]
     : [same, fact("ordersMinute", whole(totals["orders:1m"]), "sky", totals["orders:1m"]), fact("ordersToday", whole(totals["orders:day"]), "", totals["orders:day"]),
       fact("newMembersToday", whole(totals["new_members:day"]), "violet", totals["new_members:day"]), fact("merchants", whole(clock.merchants), "", clock.merchants)];
   each($("facts"), facts.filter((f) => f.value != null), (f) => f.name, () => el("div", {}, el("dt"), el("dd")), (div, f) => {
@@ -104,7 +105,7 @@ export function showStock(sections, streamer, open) {
     text(li.name, r.name); text(li.item, r.item_id);
     text(li.when, r.stock_left === 0 ? say("gone") : minutes === null ? DASH : minutes < 1 ? say("atOnce") : say("inMinutes", { n: minutes }));
     flag(li.when, "class", minutes !== null && minutes <= 15 ? "soon" : null);
-    text(li.left, streamer ? "" : say("left", { n: whole(r.stock_left) }));
+    text(li.left, streamer || r.stock_left === 0 ? "" : say("left", { n: whole(r.stock_left) }));
   });
 }
 
@@ -114,7 +115,7 @@ function stockRow(r, open) {
   return Object.assign(el("li", {}, button), { name, item, when, left });
 }
 
-export const sentence = (alert) => (language() === "en" ? alert.text_en : alert.text_zh) ?? alert.rule;
+export const sentence = (alert) => ({ en: alert.text_en, "zh-Hans": simplified(alert) }[language()] ?? alert.text_zh ?? alert.rule);
 const heavier = { critical: 2, warning: 1, info: 0 };
 
 export function showAlerts({ alerts = {} }, open) {
@@ -130,11 +131,12 @@ export function fillAlerts(list, alerts, open) {
     flag(li, "data-severity", a.severity);
     text(li.sign, SIGNS[a.severity] ?? SIGNS.info);
     flag(li.sign, "aria-label", say(`severity.${a.severity}`));
-    text(li.words, sentence(a)); text(li.time, minute(a.bucket_end_ms));
+    text(li.words, sentence(a).replace(CLOCK, "")); text(li.time, minute(a.bucket_end_ms));
   });
 }
 
 function alertRow(a, open) {
   const sign = el("span", { class: "sign", role: "img" }), words = el("span", { class: "text" }), time = el("time");
-  return Object.assign(el("li", {}, el("button", { type: "button", onclick: () => open(a.subject) }, sign, words, time)), { sign, words, time });
+  const line = open ? el("button", { type: "button", onclick: () => open(a.subject) }, sign, words, time) : el("div", {}, sign, words, time);
+  return Object.assign(el("li", {}, line), { sign, words, time });
 }

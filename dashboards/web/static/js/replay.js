@@ -1,11 +1,28 @@
 // The night again, from the series that stand in Redis: frames of the same form as the stream's.
 
-const MINUTE = 60000, LEADERS = 30, HOUR = 60, BOARDS = { "1h": "gmv:1h", day: "gmv:day", sale: "gmv:sale" };
+const MINUTE = 60000, LEADERS = 30, HOUR = 60, ALERT_PAGES = 30, SHOWN_ALERTS = 12, ASKED_AGAIN = 5, BOARDS = { "1h": "gmv:1h", day: "gmv:day", sale: "gmv:sale" };
 
+// Asks again where too much was asked at once.
 async function json(path) {
-  const answer = await fetch(path);
+  let answer = await fetch(path);
+  for (let again = 0; answer.status === 429 && again < ASKED_AGAIN; again += 1) {
+    await new Promise((go) => { setTimeout(go, 1000 * (Number(answer.headers.get("retry-after")) || 1)); });
+    answer = await fetch(path);
+  }
   if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
   return answer.json();
+}
+
+// What was told, newest first: some thousand.
+async function loadAlerts() {
+  const told = [];
+  let cursor = "";
+  for (let page = 0; page < ALERT_PAGES && cursor !== null; page += 1) {
+    const answer = await json(`/api/v1/alerts?limit=100${cursor && `&cursor=${encodeURIComponent(cursor)}`}`);
+    told.push(...answer.items);
+    cursor = answer.next_cursor;
+  }
+  return told;
 }
 
 // Everything that is needed, read once: the total's series and those of the merchants that lead or led.
@@ -25,8 +42,15 @@ export async function loadNight(live) {
     const { name, baseline_gmv: base, baseline_new_members: joins } = fields;
     merchants.push({ id, name: name ?? id, base, joins, at: index(series.columns.time), columns: series.columns });
   }
-  const { items } = await json("/api/v1/alerts?limit=100");
-  return { total: total.columns, at: index(total.columns.time), ordinary: total.ordinary, merchants, alerts: items, live };
+  return { total: total.columns, at: index(total.columns.time), ordinary: total.ordinary, merchants, alerts: await loadAlerts(), live };
+}
+
+// When an alert ended is not in the stream: it stands until the next of its kind, the gravest before the newest.
+const GRAVITY = { critical: 2, warning: 1, info: 0 };
+function standing(told) {
+  const last = new Map();
+  for (const a of told) if (!last.has(`${a.rule}|${a.subject}`)) last.set(`${a.rule}|${a.subject}`, a);
+  return [...last.values()].sort((a, b) => (GRAVITY[b.severity] ?? 0) - (GRAVITY[a.severity] ?? 0) || b.bucket_end_ms - a.bucket_end_ms);
 }
 
 const index = (times) => new Map(times.map((t, i) => [t, i]));
@@ -53,7 +77,7 @@ export function frame(night, at) {
   }
   const hour = Math.max(0, i - HOUR + 1), ordinary = night.ordinary?.reduce((a, b) => a + b, 0);
   const usual = night.ordinary ? range(hour, i).reduce((sum, k) => sum + night.ordinary[new Date(t.time[k] - day[0]).getUTCHours()] / 60, 0) : 0;
-  const told = night.alerts.filter((a) => a.bucket_end_ms <= at);
+  const told = night.alerts.filter((a) => a.bucket_end_ms <= at), held = standing(told);
   return {
     config: night.live.config, curve: { ...night.live.curve, day_start_ms: day[0], day_end_ms: day[1], ordinary: night.ordinary, points }, boards, merchants, sparks, shares: {}, stock: [],
     clock: { event_time_ms: at, merchants: null },
@@ -61,7 +85,7 @@ export function frame(night, at) {
       "gmv:day": t["gmv:day"][i], "orders:day": t["orders:day"][i], "orders:1m": t.orders[i], "new_members:day": t["new_members:day"]?.[i],
       "sales_multiple:day": base || ordinary ? t["gmv:day"][i] / (base || ordinary) : undefined, "same_period_multiple:1h": usual ? t["gmv:1h"][i] / usual : undefined,
     },
-    alerts: { active: told.slice(0, 12), count: told.length, recent: told },
+    alerts: { active: held.slice(0, SHOWN_ALERTS), count: held.length, recent: told.slice(0, SHOWN_ALERTS) },
   };
 }
 

@@ -1,0 +1,118 @@
+"""A shard hands on what changed, some merchants at a time where there are many."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from operators.batches import MerchantRows
+from operators.shard import Shard
+from operators.tally import shard_of_merchant
+from schemas.windows import GMV
+from tests.operators.night import DAY_START_MS, WarRoom, encoded, order, rules
+
+NOON_MS = DAY_START_MS + 12 * 3_600_000
+
+
+def of_one_shard(count: int) -> list[str]:
+    """Merchants that live in the shard of m1."""
+    home = shard_of_merchant("m1")
+    names = (f"m{n}" for n in range(1, 40 * count))
+    return [name for name in names if shard_of_merchant(name) == home][:count]
+
+
+def taken(rows: MerchantRows | None) -> dict[str, tuple[list[int], str | None]]:
+    """GMV by window and the text of low stock, by merchant."""
+    assert rows is not None
+    texts = [(t or {}).get("low_stock") for t in rows.texts]
+    gmv = rows.measures[:, :, GMV].tolist()
+    return {
+        m: (g, None if t is None else t.decode())
+        for m, g, t in zip(rows.merchant_ids, gmv, texts, strict=True)
+    }
+
+
+def a_night(amounts: list[int]) -> Shard:
+    room = WarRoom(rules())
+    merchants = of_one_shard(len(amounts))
+    events = [
+        order(n, merchant, NOON_MS, amount=amount, item_id="cake", stock_left=n)
+        for n, (merchant, amount) in enumerate(zip(merchants, amounts, strict=True))
+    ]
+    room.send(0, [encoded(e) for e in events])
+    return room.shards[shard_of_merchant("m1")]
+
+
+@settings(deadline=None, max_examples=30)
+@given(amounts=st.lists(st.integers(0, 10**6), min_size=1, max_size=40), most=st.integers(2, 12))
+def test_taken_some_at_a_time_every_merchant_is_told_once_and_as_if_all_were_taken_at_once(
+    amounts: list[int], most: int
+) -> None:
+    at_once = taken(a_night(amounts).outbox.take())
+    shard = a_night(amounts)
+    told: dict[str, tuple[list[int], str | None]] = {}
+    while (rows := shard.outbox.take(most)) is not None:
+        assert len(rows) <= most
+        assert not told.keys() & set(rows.merchant_ids)
+        told |= taken(rows)
+    assert told == at_once
+
+
+def test_those_that_have_sold_most_are_told_first() -> None:
+    shard = a_night([1, 2, 900, 3, 4, 800, 5, 6])
+    first = taken(shard.outbox.take(4))
+    merchants = of_one_shard(8)
+    assert {merchants[2], merchants[5]} <= first.keys()
+
+
+@pytest.mark.parametrize("merchants", [20, 33])
+def test_while_the_best_change_all_the_time_the_others_still_have_their_turn(merchants: int) -> None:
+    shard = a_night(list(range(merchants)))
+    seen: set[str] = set()
+    for _ in range(-(-merchants // 2)):
+        seen |= taken(shard.outbox.take(4)).keys()
+        shard.columns.changed[:merchants] = np.uint16(1)
+        shard.columns.urgent[:merchants] = True
+    assert seen == set(of_one_shard(merchants))
+
+
+def watched_of(shard: Shard) -> set[str]:
+    """Merchants that have a series."""
+    return {shard.merchants.text(row) for row in np.flatnonzero(shard.columns.watched).tolist()}
+
+
+def selling_in_turn(room: WarRoom, merchants: list[str], first: int = 0) -> None:
+    """Each sells more than those before it, and the board looks after each."""
+    for turn, merchant in enumerate(merchants, first):
+        room.send(0, [encoded(order(turn, merchant, NOON_MS + turn, amount=100 * (turn + 1)))])
+        room.shards[shard_of_merchant("m1")].outbox.summary()
+
+
+def test_a_merchant_that_takes_off_gets_the_series_of_the_last_that_leads_no_longer() -> None:
+    merchants = of_one_shard(8)
+    room = WarRoom(rules(series_merchants=5))
+    shard = room.shards[shard_of_merchant("m1")]
+    selling_in_turn(room, merchants[:5])
+    assert watched_of(shard) == set(merchants[:5])
+    selling_in_turn(room, merchants[5:], first=5)
+    assert watched_of(shard) == set(merchants[3:])
+
+
+def test_a_merchant_behind_the_first_three_takes_nobodys_series() -> None:
+    merchants = of_one_shard(6)
+    room = WarRoom(rules(series_merchants=5))
+    selling_in_turn(room, merchants[:5])
+    room.send(0, [encoded(order(9, merchants[5], NOON_MS + 9, amount=150))])
+    shard = room.shards[shard_of_merchant("m1")]
+    shard.outbox.summary()
+    assert watched_of(shard) == set(merchants[:5])
+
+
+def test_who_is_watched_in_any_case_keeps_the_series_behind_everybody() -> None:
+    merchants = of_one_shard(9)
+    room = WarRoom(rules(series_merchants=5, series_watch=(merchants[0],)))
+    selling_in_turn(room, merchants)
+    shard = room.shards[shard_of_merchant("m1")]
+    assert watched_of(shard) == {merchants[0], *merchants[5:]}
