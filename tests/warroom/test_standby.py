@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from operators.redis_session import Run
 from tests.faults.stage import is_standby
 from tests.warroom.fake_flow import SCRIPT
 from tests.warroom.test_supervisor import (
@@ -22,9 +23,11 @@ from tests.warroom.test_supervisor import (
     settings_of,
     supervisor_of,
 )
+from warroom.children import free_port
 from warroom.standby import RETRY_SECONDS, Standbys
 from warroom.supervisor import Supervisor, Wishes
 from warroom.waiting import wait_until
+from warroom.worker import Post
 
 PARENT = """
 import sys
@@ -143,6 +146,18 @@ def test_one_that_has_died_is_not_used_and_replaced_after_a_pause(
     assert standbys_of(os.getpid()) == []
     clock.now_s += RETRY_SECONDS
     assert tended(standbys, 1)
+
+
+def test_one_that_has_waited_for_long_is_not_taken_for_hung_once_it_is_called(standbys: Standbys) -> None:
+    standbys.want(1)
+    assert tended(standbys, 1)
+    taken = standbys.take()
+    taken.listener.heard_at = 0.0
+    run = Run(1, "run", 1)
+    taken.call(Post(0, (f"127.0.0.1:{free_port()}",), run, settings_of(), bounded=True, start_over=False))
+    assert taken.listener.heard_at > 0
+    assert taken.process.wait(60) == 0  # it has worked through its bounded input
+    taken.listener.close()
 
 
 def test_closing_ends_all_of_them(standbys: Standbys) -> None:
