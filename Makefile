@@ -10,7 +10,7 @@ TEST_READY := $(VENV)/.ready-tests
 help:
 	@echo "make demo       the night of 12 December 2019 in a minute: real broker, Redis and dataflow"
 	@echo "make test       ruff, mypy --strict and every test"
-	@echo "make soak       nights with kills, cuts and stalls, compared with the oracle (DURATION=600 seconds)"
+	@echo "make soak       nights with kills, cuts and stalls, compared with the oracle (DURATION=600 seconds; 900 for 100 faults)"
 	@echo "make fuzz       a million damaged messages: none lost, no crash (MESSAGES=1000000)"
 	@echo "make test-kafka the same night on Apache Kafka itself; needs java and mvn"
 	@echo "make bench      how fast, how soon, how much memory; bench-quick, bench-hour"

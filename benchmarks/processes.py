@@ -53,7 +53,12 @@ class WarRoomProcess:
             *("--prefix", self.prefix, "--metrics-port", str(self.port), "--sale-opens", SALE_OPENS),
             *(["--bounded"] if self.bounded else []),
         ]
-        named = {"WARROOM_KAFKA__ORDERS": self.topic, **self.settings}
+        # Speed and memory are the workers': nobody stands by for them.
+        named = {
+            "WARROOM_KAFKA__ORDERS": self.topic,
+            "WARROOM_SUPERVISOR__STANDBY": "false",
+            **self.settings,
+        }
         self._supervisor = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, **named})
         return self
 

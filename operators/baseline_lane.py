@@ -55,9 +55,12 @@ class BaselineLane:
                     raise _UnusableError(
                         "invalid", "a record without a value needs the merchant id as its key"
                     )
-                return key.decode(), None
+                merchant_id = key.decode()
             except UnicodeDecodeError:
                 raise _UnusableError("invalid", "the key is no UTF-8 text") from None
+            if overlong(merchant_id):
+                raise _UnusableError("invalid", "the key is too long for a merchant_id")
+            return merchant_id, None
         try:
             baseline = _DECODER.decode(value)
         except msgspec.ValidationError as error:

@@ -11,6 +11,7 @@ from schemas.events import Id
 
 HOURS: Final = 24
 MOST_KNOWN_MEMBERS: Final = 100_000
+MOST_DAYS: Final = 36_500
 SHARE_TOLERANCE: Final = 1e-6
 
 
@@ -24,7 +25,7 @@ class Baseline(Struct, frozen=True, omit_defaults=True):
 
     merchant_id: Id
     name: str
-    days: Annotated[int, Meta(ge=1)]
+    days: Annotated[int, Meta(ge=1, le=MOST_DAYS)]
     daily: dict[str, float]
     hourly_share: Annotated[list[float], Meta(min_length=HOURS, max_length=HOURS)]
     timezone: str | None = None

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from operators.redis_session import Run
-from warroom.children import start
+from warroom.candidate import Candidate
 from warroom.hosts import Membership
 from warroom.settings import Settings
 from warroom.waiting import wait_until
-from warroom.worker import FORWARDED, REFUSED, TAKEN_ALONG
+from warroom.worker import REFUSED, TAKEN_ALONG, Post
 from warroom.worker_report import Listener
 
 SETTLE_SECONDS: Final = 0.3
@@ -45,21 +44,43 @@ class Member:
 class Ending:
     """Why a cluster is no longer whole. ``hopeless``: starting again cannot mend it.
 
-    ``rank``: of several the least is the cause, the others are what it did to the rest.
+    ``rank``: of several the least is the cause, the others are what it did to the rest. ``certain``: no other
+    worker can have been the cause.
     """
 
     reason: str
     hopeless: bool = False
     rank: int = 0
+    certain: bool = False
 
 
 class Cluster:
-    """Workers of one run. ``started_at_s``: monotonic seconds. ``restarts``: failed runs before it."""
+    """Workers of one run, of processes that ``take`` gives. ``restarts``: failed runs before it.
 
-    def __init__(self, job: Job, membership: Membership, run: Run, restarts: int = 0) -> None:
+    ``started_at_s``, ``failed_at_s``: monotonic seconds; the second is when trouble was noticed.
+    """
+
+    def __init__(
+        self, job: Job, membership: Membership, run: Run, take: Callable[[], Candidate], restarts: int = 0
+    ) -> None:
         self.started_at_s = time.monotonic()
+        self.failed_at_s: float | None = None
         self._hung_after_s = job.settings.supervisor.hung_after_seconds
-        self.members = [_start(job, membership, run, restarts, index) for index in membership.local]
+        self.members: list[Member] = []
+        for index in membership.local:
+            worker = take()
+            worker.call(
+                Post(
+                    index=index,
+                    addresses=membership.addresses,
+                    run=run,
+                    settings=job.settings,
+                    bounded=job.bounded,
+                    start_over=job.start_over,
+                    restarts=restarts,
+                )
+            )
+            self.members.append(Member(index, worker.process, worker.listener))
 
     @property
     def is_running(self) -> bool:
@@ -71,11 +92,18 @@ class Cluster:
         """Whether every worker has given a sign of life since its start."""
         return all(m.listener.beats for m in self.members)
 
+    @property
+    def consumes(self) -> bool:
+        """Whether every worker has counted events that were new to this run."""
+        return all(m.listener.consuming for m in self.members)
+
     def trouble(self) -> Ending | None:
         """A worker that is dead, hung or refusing; None while all is well or all have drained."""
         first = self._worst()
-        if first is None:
-            return None
+        if first is not None and self.failed_at_s is None:
+            self.failed_at_s = time.monotonic()
+        if first is None or first.certain:
+            return first
         # The others end because of it, or it because of them: all have a moment to say why.
         wait_until(lambda: not self.is_running, SETTLE_SECONDS)
         return self._worst()
@@ -98,7 +126,8 @@ class Cluster:
         if code == REFUSED or member.listener.refusal:  # who said why may have been aborted on the way out
             return Ending(member.listener.refusal or f"worker {member.index} refused", hopeless=True)
         reason = f"worker {member.index} {_died(code)}{_because(member.listener)}"
-        return Ending(reason, rank=_rank(code))
+        # Nothing that happens to one worker makes another one be killed.
+        return Ending(reason, rank=_rank(code), certain=code == -signal.SIGKILL)
 
     def tell(self, which: signal.Signals) -> None:
         """Send a signal to every worker that still runs."""
@@ -115,35 +144,6 @@ class Cluster:
             member.process.wait()
             member.listener.listen()
             member.listener.close()
-
-
-def _start(job: Job, membership: Membership, run: Run, restarts: int, index: int) -> Member:
-    settings_fd = os.memfd_create("warroom-settings")
-    os.write(settings_fd, job.settings.model_dump_json().encode())
-    read_end, write_end = os.pipe()
-    try:
-        process = start(
-            [
-                *(sys.executable, "-m", "warroom.worker"),
-                *("--index", str(index)),
-                *("--addresses", ";".join(membership.addresses)),
-                *("--run-number", str(run.number)),
-                *("--run-id", run.run_id),
-                *("--started-at-ms", str(run.started_at_ms)),
-                *("--restarts", str(restarts)),
-                *("--settings-fd", str(settings_fd)),
-                *("--report-fd", str(write_end)),
-                *("--flow", job.flow),
-                *(["--bounded"] if job.bounded else []),
-                *(["--start-over"] if job.start_over else []),
-            ],
-            pass_fds=(settings_fd, write_end),
-            blocked=FORWARDED,
-        )
-    finally:
-        os.close(settings_fd)
-        os.close(write_end)
-    return Member(index, process, Listener(read_end))
 
 
 def _died(code: int) -> str:

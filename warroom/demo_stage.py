@@ -86,6 +86,7 @@ class Stage:
             f"\n[metrics]\nport = {free_ports(WORKERS)}\n"
             f'\n[sale]\nopens = "{SALE_OPENS}"\n'
             f"\n[engine]\nworkers = {WORKERS}\nseries_watch = [{watch}]\n"
+            "\n[supervisor]\nstandby = false\n"  # one minute, on which nobody is killed
             f'\n[state]\ndirectory = "state"\n'
             f"\n[web]\nport = {free_port()}\n"
         )

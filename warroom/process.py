@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from bytewax.dataflow import Dataflow
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -13,9 +15,16 @@ from flows.war_room import Process, build
 from operators.metrics import Metrics
 from operators.metrics_server import MetricsServer
 from operators.redis_publisher import PublisherSettings, RedisPublisher
+from operators.warm import warm
 from warroom.wiring import options_of
 from warroom.worker import Post
 from warroom.worker_report import BeatingClock
+
+
+def prepare() -> None:
+    """Load every compiled function, by use; for a process that stands by."""
+    with TemporaryDirectory(prefix="warroom-standby-") as directory:
+        warm(Path(directory))
 
 
 @contextmanager

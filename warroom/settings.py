@@ -202,6 +202,7 @@ class SupervisorSettings(Section):
         default=30.0, gt=0, le=86_400, description="seconds above 0 after which a failure is the first again"
     )
     failures_in_a_row: int = Field(default=10, ge=1, le=10_000, description="failures from 1 to 10000")
+    standby: bool = Field(default=True, description="true or false")
     drain_seconds: float = Field(default=10.0, gt=0, le=600, description="seconds above 0, at most 600")
 
 

@@ -1,8 +1,8 @@
 """``warroom run``: starts the workers of a cluster, watches them, and starts all again when one fails.
 
 One dead worker ends the others at once (so does Bytewax); state is in the snapshots, so the new run
-goes on where the last one's snapshot stands. Each run takes a greater number from Redis, which fences
-off whatever is left of the one before.
+goes on where the last one's snapshot stands, in processes that stood by for it where there are any.
+Each run takes a greater number from Redis, which fences off whatever is left of the one before.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from operators.redis_session import Run
 from warroom.cluster import Cluster, Ending, Job
 from warroom.errors import WarroomError
 from warroom.hosts import Membership
+from warroom.standby import Standbys
 from warroom.state_directory import is_full, no_room
 
 log = logging.getLogger(__name__)
@@ -80,9 +81,22 @@ class Supervisor:
         self._settings = job.settings.supervisor
         self._told: set[signal.Signals] = set()
         self._asked_at_s = 0.0
+        self._failed_at_s: float | None = None
+        self._standbys = Standbys(job.flow)
 
     def run(self) -> None:
         """Return when every worker has drained. Raises ``WarroomError`` when it gives up."""
+        try:
+            self._run()
+        finally:
+            self._standbys.close()
+
+    @property
+    def standing_by(self) -> int:
+        """How many processes could replace a worker at once."""
+        return self._standbys.ready
+
+    def _run(self) -> None:
         failures = restarts = 0
         while not self._wishes.stopping:
             cluster = self._start(restarts)
@@ -92,6 +106,8 @@ class Supervisor:
                 cluster.kill()
             if ending is None:
                 return
+            if self._failed_at_s is None:
+                self._failed_at_s = cluster.failed_at_s
             lasted_s = time.monotonic() - cluster.started_at_s
             failures = 1 if lasted_s >= self._settings.steady_after_seconds else failures + 1
             self._give_up_if_hopeless(ending, failures)
@@ -101,7 +117,10 @@ class Supervisor:
     def _start(self, restarts: int) -> Cluster:
         self._told = set()
         run = Run(self._take_run(), uuid.uuid4().hex, time.time_ns() // 1_000_000)
-        cluster = Cluster(self._job, self._membership(), run, restarts)
+        membership = self._membership()
+        if self._settings.standby and not self._job.bounded:
+            self._standbys.want(len(membership.local))
+        cluster = Cluster(self._job, membership, run, self._standbys.take, restarts)
         log.info("run %d: %d workers started", run.number, len(cluster.members))
         return cluster
 
@@ -113,12 +132,23 @@ class Supervisor:
             if ending is not None or not running:
                 return ending
             self._pass_on(cluster)
+            self._look_after(cluster)
             if self._is_overdue():
                 raise WarroomError(
                     f"workers did not drain within {self._settings.drain_seconds:g} s and were killed; "
                     "the next run goes on from the last snapshot"
                 )
             time.sleep(LOOK_SECONDS)
+
+    def _look_after(self, cluster: Cluster) -> None:
+        """Tell how long a failure lasted; have replacements at hand, once the workers have what they need."""
+        if self._failed_at_s is not None and cluster.consumes:
+            log.info("consuming again after %.1f s", time.monotonic() - self._failed_at_s)
+            self._failed_at_s = None
+        if not cluster.beats:
+            self._standbys.rest()
+        elif not self._told:
+            self._standbys.tend()
 
     def _pass_on(self, cluster: Cluster) -> None:
         if self._wishes.finishing and signal.SIGUSR1 not in self._told:
@@ -148,10 +178,13 @@ class Supervisor:
             raise WarroomError(f"gave up after {most} failures in a row; the last: {ending.reason}")
 
     def _pause(self, ending: Ending, failures: int) -> None:
+        # What fails for the first time is started again at once.
         pause_s = min(
-            self._settings.backoff_seconds * 2 ** (failures - 1), self._settings.backoff_most_seconds
+            self._settings.backoff_seconds * 2 ** (failures - 2) if failures > 1 else 0.0,
+            self._settings.backoff_most_seconds,
         )
-        log.warning("%s; starting all again in %.1f s", ending.reason, pause_s)
+        soon = f"in {pause_s:.1f} s" if pause_s else "at once"
+        log.warning("%s; starting all again %s", ending.reason, soon)
         until = time.monotonic() + pause_s
         while time.monotonic() < until and not self._wishes.stopping:
             time.sleep(LOOK_SECONDS)

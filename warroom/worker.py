@@ -1,5 +1,8 @@
 """One worker process: ``python -m warroom.worker``, started by the supervisor, with one Bytewax worker.
 
+It imports what it needs and waits for its post: its place in the cluster, its run, its settings. One that
+stands by gets everything ready meanwhile, so that it takes over at once when it is called.
+
 Exit codes: 0 drained, 1 failed (a new start may mend it), 3 refused (it cannot), 4 ended because
 another worker did.
 """
@@ -7,6 +10,7 @@ another worker did.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import gc
 import importlib
@@ -18,11 +22,13 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from bytewax._bytewax import cluster_main
 from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig
+from pydantic import TypeAdapter
 
 from operators.kafka_errors import AccessRefusedError, KafkaReadError, OffsetsLostError, StoppedWaitingError
 from operators.metrics_server import Heartbeat, MetricsPortError
@@ -30,6 +36,7 @@ from operators.process_clock import ProcessClock
 from operators.redis_errors import RedisSinkError
 from operators.redis_session import Run
 from warroom.bytewax_errors import cause_of, note_errors, place_of
+from warroom.neighbours import wait_for_listeners
 from warroom.settings import Settings
 from warroom.state_directory import EPOCHS, no_room
 from warroom.worker_report import BeatingClock, Reporter
@@ -40,6 +47,8 @@ TAKEN_ALONG: Final = 4
 HOPELESS: Final = (RedisSinkError, OffsetsLostError, AccessRefusedError, MetricsPortError)
 """What starting again cannot mend."""
 NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
+MEETING_SECONDS: Final = 10.0
+"""After this long without its neighbours a worker goes on; to reach them is Bytewax's affair then."""
 OBJECTS_BETWEEN_LOOKS: Final = 50_000
 FORWARDED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 """Signals that wait, blocked, until this process can take them."""
@@ -63,6 +72,8 @@ class Post:
     restarts: int = 0
 
 
+_POSTS: Final = TypeAdapter(Post)
+
 FlowBuilder = Callable[[Post, BeatingClock], AbstractContextManager[Dataflow]]
 """Makes a flow and holds what it needs for as long as it runs."""
 
@@ -70,12 +81,17 @@ FlowBuilder = Callable[[Post, BeatingClock], AbstractContextManager[Dataflow]]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the flow until it is drained, told to stop or failed."""
     given = _parser().parse_args(arguments)
-    logging.basicConfig(
-        level=logging.WARNING, format=f"worker {given.index}: %(message)s", stream=sys.stderr, force=True
-    )
     reporter = Reporter(given.report_fd)
-    post = _post(given)
-    clock = BeatingClock(reporter.beat, Heartbeat(post.settings.supervisor.hung_after_seconds))
+    if given.standby:
+        _stand_by(given.flow, reporter)
+    post = _post(given.call_fd, given.post_fd)
+    if post is None:
+        return 0
+    _call_itself(f"warroom-w{post.index}")
+    logging.basicConfig(
+        level=logging.WARNING, format=f"worker {post.index}: %(message)s", stream=sys.stderr, force=True
+    )
+    clock = BeatingClock(reporter, Heartbeat(post.settings.supervisor.hung_after_seconds))
     _take_signals(clock)
     _hide_standard_output()
     try:
@@ -89,32 +105,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m warroom.worker")
-    parser.add_argument("--index", type=int, required=True)
-    parser.add_argument("--addresses", required=True)
-    parser.add_argument("--run-number", type=int, required=True)
-    parser.add_argument("--run-id", required=True)
-    parser.add_argument("--started-at-ms", type=int, required=True)
-    parser.add_argument("--restarts", type=int, default=0)
-    parser.add_argument("--settings-fd", type=int, required=True)
+    parser.add_argument("--post-fd", type=int, required=True, help="file that will hold its post")
+    parser.add_argument(
+        "--call-fd", type=int, required=True, help="pipe that is closed when the post is there"
+    )
     parser.add_argument("--report-fd", type=int, required=True)
-    parser.add_argument("--bounded", action="store_true")
-    parser.add_argument("--start-over", action="store_true")
     parser.add_argument("--flow", required=True)
+    parser.add_argument("--standby", action="store_true")
     return parser
 
 
-def _post(given: argparse.Namespace) -> Post:
-    # Through a file of its own that has no name: settings hold passwords, and arguments are public.
-    size = os.fstat(given.settings_fd).st_size
-    return Post(
-        index=given.index,
-        addresses=tuple(given.addresses.split(";")),
-        run=Run(given.run_number, given.run_id, given.started_at_ms),
-        settings=Settings.model_validate_json(os.pread(given.settings_fd, size, 0)),
-        bounded=given.bounded,
-        start_over=given.start_over,
-        restarts=given.restarts,
-    )
+def _stand_by(flow: str, reporter: Reporter) -> None:
+    """Get ready before there is a post. What fails here is told by the worker that needs it."""
+    _call_itself("warroom-spare")
+    with contextlib.suppress(Exception):
+        _named(flow)
+        prepare = getattr(sys.modules[flow.partition(":")[0]], "prepare", None)
+        if prepare is not None:
+            prepare()
+        gc.collect()
+        reporter.ready()
+
+
+def _post(call_fd: int, post_fd: int) -> Post | None:
+    """Wait to be called; None if there is no post, now or ever.
+
+    The post comes through a file that has no name: settings hold passwords, and arguments are public.
+    """
+    os.read(call_fd, 1)
+    os.close(call_fd)
+    text = os.pread(post_fd, os.fstat(post_fd).st_size, 0)
+    os.close(post_fd)
+    return _POSTS.validate_json(text) if text else None
+
+
+def post_text(post: Post) -> bytes:
+    """A post as its worker reads it."""
+    return _POSTS.dump_json(post)
+
+
+def _call_itself(name: str) -> None:
+    """Let ``ps`` and ``top`` tell the processes apart; at most 15 letters."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/comm").write_text(name)
 
 
 def _take_signals(clock: ProcessClock) -> None:
@@ -151,6 +184,7 @@ def _run(flow: Dataflow, post: Post) -> None:
     if state.enabled:
         options["recovery_config"] = RecoveryConfig(state.directory / EPOCHS)  # type: ignore[no-untyped-call]
     _leave_alone_what_stays()
+    wait_for_listeners(post.addresses[: post.index], MEETING_SECONDS)
     cluster_main(flow, list(post.addresses), post.index, **options)  # type: ignore[no-untyped-call]
 
 

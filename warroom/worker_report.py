@@ -1,7 +1,8 @@
 """What a worker process tells its supervisor, over a pipe: signs of life, and why it ends.
 
-One line a message: ``beat``; ``failed: …`` for what a new start may mend; ``refused: …`` for what it
-cannot. The beat comes from the flow itself, so a worker whose flow stands still falls silent.
+One line a message: ``ready`` from one that stands by; ``beat``; ``consuming`` once; ``failed: …`` for what a
+new start may mend; ``refused: …`` for what it cannot. The beat comes from the flow itself, so a worker whose
+flow stands still falls silent.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,6 +19,8 @@ from operators.process_clock import ProcessClock
 
 BEAT_SECONDS: Final = 0.5
 _BEAT: Final = "beat"
+_READY: Final = "ready"
+_CONSUMING: Final = "consuming"
 _FAILED: Final = "failed: "
 _REFUSED: Final = "refused: "
 
@@ -38,6 +40,14 @@ class Reporter:
             self._next_beat = now + BEAT_SECONDS
             self._say(_BEAT)
 
+    def ready(self) -> None:
+        """Tell that everything is imported and compiled, and only the post is missing."""
+        self._say(_READY)
+
+    def consuming(self) -> None:
+        """Tell that events are counted here again."""
+        self._say(_CONSUMING)
+
     def failed(self, reason: str) -> None:
         """Tell why this worker ends; starting again may help."""
         self._say(_FAILED + _one_line(reason))
@@ -56,22 +66,33 @@ def _one_line(text: str) -> str:
 
 
 class BeatingClock(ProcessClock):
-    """A process clock that gives a sign of life whenever the flow looks at it."""
+    """A process clock that gives a sign of life whenever the flow looks at it.
 
-    def __init__(self, report: Callable[[], None], heartbeat: Heartbeat) -> None:
+    It tells, once, that a shard of this process has taken events that were new to this run.
+    """
+
+    def __init__(self, reporter: Reporter, heartbeat: Heartbeat) -> None:
         self.heartbeat = heartbeat
-        self._report = report
+        self._reporter = reporter
         self._stopping = False
+        self._consuming = False
+        self._first_offsets: dict[str, int] = {}
         super().__init__()
 
     def note(self, progress: Progress) -> None:
         """Remember a partition's progress: a shard has taken an item."""
         self._beat()
+        # Until it has moved, a source says where it stood when this run began.
+        if not self._consuming and progress.next_offset > self._first_offsets.setdefault(
+            progress.source, progress.next_offset
+        ):
+            self._consuming = True
+            self._reporter.consuming()
         super().note(progress)
 
     def _beat(self) -> None:
         self.heartbeat.beat()
-        self._report()
+        self._reporter.beat()
 
     @property
     def stopping(self) -> bool:
@@ -92,6 +113,10 @@ class Listener:
     heard_at: float = field(default_factory=time.monotonic)
     """Monotonic seconds of the last sign of life; the start counts as one."""
     beats: int = 0
+    ready: bool = False
+    """It stands by, with everything imported and compiled."""
+    consuming: bool = False
+    """It has counted events that were new to its run."""
     failure: str | None = None
     refusal: str | None = None
     _rest: bytes = b""
@@ -113,6 +138,10 @@ class Listener:
             self.failure = line.removeprefix(_FAILED)
         elif line.startswith(_REFUSED):
             self.refusal = line.removeprefix(_REFUSED)
+        elif line == _READY:
+            self.ready = True
+        elif line == _CONSUMING:
+            self.consuming = True
         else:
             self.beats += 1
             self.heard_at = time.monotonic()

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import signal
+import statistics
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -44,6 +47,8 @@ class Outcome:
     events: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     restarts: int = 0
+    recoveries_s: list[float] = field(default_factory=list)
+    """From a worker's death to events counted again on all workers, each time, as the supervisor tells."""
     longest_pause_s: dict[Cause, float] = field(default_factory=dict)
     differences: str = ""
     fallen: list[str] = field(default_factory=list)
@@ -61,9 +66,17 @@ class Outcome:
         pauses = ", ".join(f"{s:.1f} s in {cause.value}" for cause, s in self.longest_pause_s.items())
         return (
             f"events {self.events:,}; faults {self.faults.total()} ({faults}); restarts {self.restarts}; "
+            f"death to consuming {median_and_most(self.recoveries_s)}; "
             f"longest pause of fresh results {pauses}; {len(self.fallen)} of {self.values_watched:,} watched "
             f"values fell; differences: {self.differences or 0}"
         )
+
+
+def median_and_most(seconds: list[float]) -> str:
+    """The two in words."""
+    if not seconds:
+        return "never seen"
+    return f"{statistics.median(seconds):.1f} s at the median, {max(seconds):.1f} s at most"
 
 
 class Fault(NamedTuple):
@@ -98,13 +111,8 @@ class Rig:
         with Watcher(stage.redis_server.url) as watcher:
             stage.is_counting(self.room)
             schedule = self.schedule()
-            due = time.monotonic() + night.pause_s
-            while load.poll() is None:
-                if time.monotonic() < due:
-                    time.sleep(0.05)
-                    continue
+            while not has_ended(load, night.pause_s):
                 self._strike(*next(schedule), watcher)
-                due = time.monotonic() + night.pause_s
             stage.loaded(load)
             outcome.exit_code = self.room.ask(signal.SIGUSR1)
         outcome.longest_pause_s = longest_pauses(watcher.fresh_s, self._struck)
@@ -112,6 +120,7 @@ class Rig:
         outcome.events = stage.events_sent()
         outcome.differences = stage.differences()
         outcome.restarts = self.room.said().count("starting all again")
+        outcome.recoveries_s = recoveries_in(self.room.said())
         return outcome
 
     def _strike(self, name: str, fault: Fault, watcher: Watcher) -> None:
@@ -178,18 +187,18 @@ class Rig:
         """As after a fail-over in which the wrong server stayed in the client's hands."""
         with self.stage.results() as client:
             client.replicaof("127.0.0.1", "1")
-            time.sleep(SHORT_SECONDS)
+            last(SHORT_SECONDS)
             client.replicaof("NO", "ONE")
 
     def _redis_for_a_while(self, setting: tuple[str, str], before: tuple[str, str]) -> None:
         with self.stage.results() as client:
             client.config_set(*setting)
-            time.sleep(SHORT_SECONDS)
+            last(SHORT_SECONDS)
             client.config_set(*before)
 
     def _pause(self, pids: list[int]) -> None:
         self._signal(pids, signal.SIGSTOP)
-        time.sleep(1.0)
+        last(1.0)
         self._signal(pids, signal.SIGCONT)
 
     def _signal(self, pids: list[int], which: signal.Signals) -> None:
@@ -199,7 +208,7 @@ class Rig:
 
     def _for_a_while(self, strike: Callable[[], None]) -> None:
         strike()
-        time.sleep(SHORT_SECONDS)
+        last(SHORT_SECONDS)
         self.stage.kafka.mend()
         self.stage.redis.mend()
 
@@ -208,6 +217,25 @@ class Rig:
 
     def _slow_redis(self) -> None:
         self.stage.redis.delay_s = 0.2
+
+
+def last(seconds: float) -> None:
+    """Let a fault last: its length belongs to the schedule, nothing is waited for."""
+    time.sleep(seconds)
+
+
+def has_ended(load: subprocess.Popen[bytes], within_s: float) -> bool:
+    """Whether the load is through, now or within the pause before the next fault."""
+    try:
+        load.wait(within_s)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def recoveries_in(log: str) -> list[float]:
+    """Seconds from each death of a worker to consuming again that a supervisor's log tells of."""
+    return [float(seconds) for seconds in re.findall(r"consuming again after ([0-9.]+) s", log)]
 
 
 def restart_empty(server: EmbeddedRedis) -> None:

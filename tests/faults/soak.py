@@ -13,9 +13,15 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.faults.rig import Night, Rig
+from tests.faults.rig import Night, Rig, median_and_most
 from tests.faults.watcher import Cause
 
+NIGHT_SECONDS, NIGHT_ORDERS = 150.0, 500_000
+"""A long night has every kind of fault in it, and spends its time on faults: servers start and numbers are
+compared once for some twenty of them."""
+SHORTEST_NIGHT_SECONDS = 45.0
+PAUSE_SECONDS = 1.0
+"""Between results that are fresh again and the next fault."""
 LONGEST_PAUSE_SECONDS = 10.0
 """For kills and stops of our own processes; an outage of a server lasts as long as it lasts."""
 
@@ -28,12 +34,22 @@ def main() -> None:
     given = parser.parse_args()
     until = time.monotonic() + given.seconds
     faults: Counter[str] = Counter()
-    events = restarts = nights = wrong = watched = 0
+    events = restarts = nights = wrong = watched = differences = 0
     longest_s = dict.fromkeys(Cause, 0.0)
+    recoveries_s: list[float] = []
     while time.monotonic() < until or not nights:
         seed = given.seed + nights
         # One worker, two, three: the number may change from run to run, so it does from night to night.
-        night = Night(seed=seed, workers=1 + seed % 3, settle=True)
+        # What is left of the time bounds the last one.
+        seconds = min(NIGHT_SECONDS, max(until - time.monotonic(), SHORTEST_NIGHT_SECONDS))
+        night = Night(
+            seed=seed,
+            seconds=seconds,
+            orders=round(NIGHT_ORDERS * seconds / NIGHT_SECONDS),
+            workers=1 + seed % 3,
+            pause_s=PAUSE_SECONDS,
+            settle=True,
+        )
         with tempfile.TemporaryDirectory() as directory, Rig(night, Path(directory)) as rig:
             outcome = rig.play()
             said = "" if outcome.agreed else rig.room.said()
@@ -43,14 +59,17 @@ def main() -> None:
         faults += outcome.faults
         events += outcome.events
         restarts += outcome.restarts
+        recoveries_s += outcome.recoveries_s
         watched += outcome.values_watched
         wrong += not outcome.agreed
+        differences += bool(outcome.differences) + len(outcome.fallen)
         nights += 1
         longest_s = {cause: max(s, outcome.longest_pause_s[cause]) for cause, s in longest_s.items()}
     process_s, server_s = longest_s[Cause.PROCESS], longest_s[Cause.SERVER]
     print(
         f"{nights} nights: {events:,} events, {faults.total()} faults, {restarts} restarts; "
-        f"{watched:,} values watched; nights that differ: {wrong}\n"
+        f"{watched:,} values watched; nights that differ: {wrong}; differences: {differences}\n"
+        f"from a worker's death to consuming: {median_and_most(recoveries_s)}\n"
         f"longest pause of fresh results: {process_s:.1f} s after process faults "
         f"(at most {LONGEST_PAUSE_SECONDS:g}), {server_s:.1f} s with server outages\n"
         f"by kind: {', '.join(f'{n} {name}' for name, n in sorted(faults.items()))}"

@@ -38,7 +38,14 @@ class WarRoom:
         return self.log.read_text(errors="replace")
 
     def workers(self) -> list[int]:
-        """Process ids of the workers that live now."""
+        """Process ids of the workers that live now, without those that stand by."""
+        return [pid for pid in self._children() if not is_standby(pid)]
+
+    def standbys(self) -> list[int]:
+        """Process ids of those that wait to replace a worker."""
+        return [pid for pid in self._children() if is_standby(pid)]
+
+    def _children(self) -> list[int]:
         found: list[int] = []
         with contextlib.suppress(OSError):
             for task in Path(f"/proc/{self.process.pid}/task").iterdir():
@@ -59,6 +66,15 @@ class WarRoom:
     def says(self, words: str, times: int = 1) -> bool:
         """Whether it says something, soon."""
         return wait_until(lambda: self.said().count(words) >= times, PATIENCE_SECONDS)
+
+
+def is_standby(pid: int) -> bool:
+    """Whether a process was started to stand by and has not become a worker."""
+    try:
+        name = Path(f"/proc/{pid}/comm").read_text()
+        return b"--standby" in Path(f"/proc/{pid}/cmdline").read_bytes() and not name.startswith("warroom-w")
+    except OSError:
+        return False
 
 
 class Stage:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.rig import Night, Rig
+from tests.faults.rig import Night, Rig, median_and_most, recoveries_in
 from tests.faults.watcher import Cause, Struck, longest_pauses
 
 
@@ -20,8 +20,15 @@ def test_no_order_is_lost_or_counted_twice_and_no_value_falls_through_ten_faults
     assert outcome.exit_code == 0, said
     assert outcome.differences == "", said
     assert outcome.restarts >= 2
+    assert outcome.recoveries_s != []
     assert outcome.fallen == []
     assert outcome.values_watched > 10_000
+
+
+def test_recoveries_are_read_from_the_supervisors_log() -> None:
+    log = "warroom: run 2: 2 workers started\nwarroom: consuming again after 2.5 s\nworker 0: …\n"
+    assert recoveries_in(log) == [2.5]
+    assert median_and_most([*recoveries_in(log), 1.5, 9.0]) == "2.5 s at the median, 9.0 s at most"
 
 
 def test_a_pause_is_put_down_to_the_faults_in_it() -> None:

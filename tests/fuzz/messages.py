@@ -18,6 +18,7 @@ from operators.event_lane import EventLane
 from operators.order_tally import OrderTally
 from operators.process_clock import ProcessClock
 from schemas.windows import LATENESS_MS
+from tests.fuzz.baselines import kept
 from tests.fuzz.mutations import events_in, mutated
 from tests.operators.night import DAY_START_MS, click, encoded, order
 
@@ -37,6 +38,8 @@ class Account:
         return self.sent - self.counted - self.duplicates - self.dead
 
 
+BASELINES_SHARE: Final = 20
+"""One baseline for so many messages: they are read one by one, and a night has few of them."""
 OPTIONAL: Final[list[dict[str, Any]]] = [
     {},
     {"channel": "koubei", "category": "餐飲", "city_tier": 1},
@@ -142,7 +145,19 @@ def main() -> None:
             f"{found.duplicates:,} copies, {found.dead:,} dead letters, {found.missing} missing; "
             f"{time.monotonic() - started:.0f} s"
         )
+    missing += abs(_fuzz_baselines(given.count // BASELINES_SHARE, given.seed))
     raise SystemExit(missing != 0)
+
+
+def _fuzz_baselines(count: int, seed: int) -> int:
+    """Send damaged baselines through lane and shards, and say what became of them; how many are missing."""
+    started = time.monotonic()
+    found = kept(count, seed)
+    print(
+        f"{found.sent:,} damaged baselines: {found.taken:,} kept, {found.dead:,} dead letters, "
+        f"{found.missing} missing; {time.monotonic() - started:.0f} s"
+    )
+    return found.missing
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from operators.batches import Lane
+from schemas.events import overlong
+from tests.fuzz.baselines import kept
 from tests.fuzz.messages import account, click_lane, clicks, order_lane, orders
 from tests.fuzz.mutations import events_in, mutated
 from warroom.config import load
@@ -30,6 +32,16 @@ def test_every_event_of_fifty_thousand_damaged_messages_is_counted_or_a_dead_let
     assert found.missing == 0
     assert found.sent > 50_000
     assert min(found.counted, found.duplicates, found.dead) > 2_000
+
+
+def test_every_one_of_five_thousand_damaged_baselines_is_kept_by_a_shard_or_a_dead_letter() -> None:
+    found = kept(5_000, seed=3)
+    assert found.missing == 0
+    assert found.sent == 5_000
+    assert min(found.taken, found.dead) > 500
+    ids = [shard.merchants.text(row) for shard in found.shards for row in range(len(shard.merchants))]
+    assert len(ids) > 100
+    assert not any(overlong(merchant_id) for merchant_id in ids)
 
 
 def test_damage_is_the_same_for_the_same_seed_and_leaves_some_messages_whole() -> None:

@@ -14,6 +14,7 @@ from typing import Any, Self
 import redis
 from confluent_kafka import Consumer, TopicPartition
 
+from tests.faults.stage import is_standby
 from tests.kafka.apache_kafka import ApacheKafka
 from warroom.children import end, free_port
 from warroom.dead_letters import count_dead_letters
@@ -179,7 +180,7 @@ def workers_of(supervisor: subprocess.Popen[bytes]) -> list[int]:
     for task in Path(f"/proc/{supervisor.pid}/task").iterdir():
         with contextlib.suppress(OSError):
             found += [int(child) for child in (task / "children").read_text().split()]
-    return found
+    return [pid for pid in found if not is_standby(pid)]
 
 
 def is_so(condition: Any, stage: Stage) -> None:  # noqa: ANN401

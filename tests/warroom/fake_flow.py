@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
-import time
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -62,7 +62,7 @@ class Steps(StatefulSourcePartition[int, int]):
                 raise ValueError("the fake flow was told to fail")
             case "hang":
                 self._say("hanging")
-                time.sleep(600)
+                threading.Event().wait()  # for what never comes
             case "be fenced":
                 raise fenced("redis.example:6379/0", 1, 2)
 

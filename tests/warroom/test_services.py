@@ -24,11 +24,11 @@ from warroom.services import (
 from warroom.waiting import wait_until
 
 PARENT = """
-import sys, time
+import signal
 from warroom.services import EmbeddedBroker, EmbeddedRedis
 with EmbeddedBroker() as broker, EmbeddedRedis() as redis:
     print(broker.pid, redis.pid, flush=True)
-    time.sleep(60)
+    signal.pause()
 """
 
 

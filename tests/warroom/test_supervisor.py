@@ -33,7 +33,9 @@ with heard_wishes() as wishes:
 
 
 def settings_of(**supervisor: float) -> Settings:
-    quick: dict[str, float] = {"hung_after_seconds": 10, "backoff_seconds": 0.05, "failures_in_a_row": 3}
+    quick: dict[str, float] = {
+        **{"hung_after_seconds": 10, "backoff_seconds": 0.05, "failures_in_a_row": 3, "standby": False}
+    }
     given = [Given(f"supervisor.{k}", v, "test") for k, v in (quick | supervisor).items()]
     return load(flags=[*given, Given("state.enabled", False, "test")]).settings
 

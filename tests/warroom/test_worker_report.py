@@ -12,6 +12,23 @@ from operators.metrics_server import Heartbeat
 from warroom.worker_report import BeatingClock, Listener, Reporter
 
 
+class Beats(Reporter):
+    """Counts what it is asked to tell."""
+
+    def __init__(self) -> None:
+        self.beats = self.consumed = 0
+
+    def beat(self) -> None:
+        self.beats += 1
+
+    def consuming(self) -> None:
+        self.consumed += 1
+
+
+def progress(next_offset: int, partition: int = 0) -> Progress:
+    return Progress("orders", partition, next_offset, 1_000, Standing.LIVE)
+
+
 @pytest.fixture
 def pipe() -> Iterator[tuple[Listener, Reporter]]:
     read_end, write_end = os.pipe()
@@ -71,17 +88,39 @@ def test_nobody_listening_is_no_reason_to_stop(say: Callable[[Reporter], None]) 
 
 
 def test_clock_beats_when_a_source_asks_whether_to_stop_and_when_a_shard_takes_progress() -> None:
-    beats: list[str] = []
-    clock = BeatingClock(lambda: beats.append("beat"), Heartbeat(30))
+    reporter = Beats()
+    clock = BeatingClock(reporter, Heartbeat(30))
     assert clock.stopping is False
-    assert len(beats) == 1
-    clock.note(Progress("orders", 0, 10, 1_000, Standing.LIVE))
-    assert len(beats) == 2
+    assert reporter.beats == 1
+    clock.note(progress(10))
+    assert reporter.beats == 2
     assert clock.newest_ms == 1_000
 
 
+def test_clock_tells_once_that_events_are_counted_which_are_new_to_the_run() -> None:
+    reporter = Beats()
+    clock = BeatingClock(reporter, Heartbeat(30))
+    clock.note(progress(10))
+    clock.note(progress(70, partition=1))
+    clock.note(progress(10))
+    assert reporter.consumed == 0  # this is where the run goes on
+    for offset in (11, 12):
+        clock.note(progress(offset))
+    assert reporter.consumed == 1
+
+
+def test_standby_and_consuming_worker_are_told_apart_from_a_beat(pipe: tuple[Listener, Reporter]) -> None:
+    listener, reporter = pipe
+    reporter.ready()
+    listener.listen()
+    assert (listener.ready, listener.consuming, listener.beats) == (True, False, 0)
+    reporter.consuming()
+    listener.listen()
+    assert (listener.consuming, listener.beats) == (True, 0)
+
+
 def test_clock_keeps_what_it_was_told() -> None:
-    clock = BeatingClock(lambda: None, Heartbeat(30))
+    clock = BeatingClock(Beats(), Heartbeat(30))
     clock.stopping = True
     clock.finishing = True
     assert (clock.stopping, clock.finishing) == (True, True)
