@@ -13,6 +13,7 @@ import numpy as np
 
 from operators.batches import Standing
 from operators.bytes_kernels import Interner
+from operators.category_days import OrdinaryCategories
 from operators.click_tally import ClickTally
 from operators.decode import ClickDecoder, OrderDecoder, raw_batch
 from operators.dedup import FIRST_TABLE_SLOTS, Dedup, DedupBudget
@@ -20,6 +21,7 @@ from operators.dedup_store import DedupStore
 from operators.delta import ShardDelta
 from operators.dimensions import Dimensions
 from operators.event_lane import EventLane
+from operators.joins import JoinMemory
 from operators.kafka_message_kernels import MessageColumns, read_messages, take_messages
 from operators.leaders import BoardRules
 from operators.order_tally import OrderTally
@@ -30,13 +32,14 @@ from operators.people_tables import BUYER, TIME_BITS, person_of
 from operators.process_clock import ProcessClock
 from operators.redis_encoding import RowEncoder
 from operators.redis_pending import PendingMerchants
+from operators.rollup_results import rollup_rows
 from operators.rollups import RollupRules, Rollups
 from operators.shard import Shard, ShardRules
 from operators.shard_people import ShardPeople, people_of_all
 from operators.shard_store import ShardStore
 from operators.shards import SHARDS
 from operators.state_files import RebaseTurns
-from schemas.windows import DAY_MS, DEFAULT_TIMEZONE, FINEST_BUCKET_MS, HOUR_MS, LATENESS_MS
+from schemas.windows import DAY_MS, DEFAULT_TIMEZONE, FINEST_BUCKET_MS, HOUR_MS, LATENESS_MS, MEASURES
 
 _START_MS = 1_576_080_000_000
 _ORDER = (
@@ -102,9 +105,11 @@ def warm(directory: Path) -> None:
             pending.offer(rows)
             if (taken := pending.take(len(rows))) is not None:
                 encoder.encode(taken.rows, 0)
+    rollup_rows(rollups, rollups.take_changed(), OrdinaryCategories())
     for shard in shards:
         shard.shares.advance(at_ms + 2 * DAY_MS, shard.columns.zone[: len(shard.merchants)])
     _warm_people()
+    _warm_joins()
     messages = MessageColumns.empty(1)
     read_messages(messages, 0, 0)
     take_messages(messages, 0, 0, np.zeros(1, np.uint8), 0, 0)
@@ -129,6 +134,16 @@ def _warm_people() -> None:
         people[1].know(0, ["u"])
     people_of_all([ShardPeople(1 << 20, with_sale=True).bitmaps(span)])
     person_of(np.uint64(1), BUYER)
+
+
+def _warm_joins() -> None:
+    """What happens to joins when there are many."""
+    many = 4_096
+    joins = JoinMemory(1 << 20)
+    joins.count(
+        np.zeros(many, np.int32), np.arange(1, many + 1, dtype=np.uint64), np.ones(1, np.uint64),
+        np.ones(1, np.bool_), np.zeros((1, len(MEASURES)), np.int64),
+    )  # fmt: skip
 
 
 def main() -> None:
