@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -81,27 +81,47 @@ def is_gone(pid: int) -> bool:
     return not Path(f"/proc/{pid}/fd").exists()
 
 
-def standbys_of(pid: int) -> list[int]:
-    return [child for child in map(int, children_of(pid)) if is_standby(child)]
+@pytest.fixture(autouse=True)
+def not_ours() -> Iterator[None]:
+    """Remember what other tests have left running in this process."""
+    _not_ours.update(children_of(os.getpid()))
+    yield
+    _not_ours.clear()
 
 
-def workers_of(pid: int) -> list[int]:
-    return [child for child in map(int, children_of(pid)) if not is_standby(child)]
+_not_ours: set[str] = set()
+
+
+def started_here() -> list[int]:
+    """Children of this process that the test has started."""
+    return [int(child) for child in children_of(os.getpid()) if child not in _not_ours]
+
+
+def standbys_among(children: Iterable[int]) -> list[int]:
+    return [child for child in children if is_standby(child)]
+
+
+def standbys_here() -> list[int]:
+    return standbys_among(started_here())
+
+
+def workers_here() -> list[int]:
+    return [child for child in started_here() if not is_standby(child)]
 
 
 def test_as_many_as_are_wanted_get_ready_one_after_the_other(standbys: Standbys) -> None:
     standbys.want(2)
     standbys.tend()
     standbys.tend()
-    assert len(standbys_of(os.getpid())) == 1
+    assert len(standbys_here()) == 1
     assert tended(standbys, 2)
     standbys.tend()
-    assert len(standbys_of(os.getpid())) == 2
+    assert len(standbys_here()) == 2
 
 
 def test_without_a_wish_there_is_none_and_a_fresh_process_is_taken(standbys: Standbys) -> None:
     standbys.tend()
-    assert children_of(os.getpid()) == []
+    assert started_here() == []
     fresh = standbys.take()
     assert fresh.lives
     assert not is_standby(fresh.process.pid)
@@ -112,16 +132,16 @@ def test_a_run_that_has_just_begun_is_left_alone(standbys: Standbys, clock: Cloc
     standbys.want(1)
     standbys.rest()
     standbys.tend()
-    assert standbys_of(os.getpid()) == []
+    assert standbys_here() == []
     clock.now_s += 60
     standbys.tend()
-    assert len(standbys_of(os.getpid())) == 1
+    assert len(standbys_here()) == 1
 
 
 def test_the_ready_one_is_taken_before_one_that_has_just_been_started(standbys: Standbys) -> None:
     standbys.want(1)
     assert tended(standbys, 1)
-    (ready,) = standbys_of(os.getpid())
+    (ready,) = standbys_here()
     standbys.want(2)
     standbys.tend()
     taken = standbys.take()
@@ -134,7 +154,7 @@ def test_one_that_has_died_is_not_used_and_replaced_after_a_pause(
 ) -> None:
     standbys.want(1)
     assert tended(standbys, 1)
-    (dead,) = standbys_of(os.getpid())
+    (dead,) = standbys_here()
     os.kill(dead, signal.SIGKILL)
     assert wait_until(lambda: standbys.ready == 0, 10)
     standbys.tend()
@@ -143,7 +163,7 @@ def test_one_that_has_died_is_not_used_and_replaced_after_a_pause(
     assert taken.process.pid != dead
     taken.dismiss()
     standbys.tend()
-    assert standbys_of(os.getpid()) == []
+    assert standbys_here() == []
     clock.now_s += RETRY_SECONDS
     assert tended(standbys, 1)
 
@@ -164,7 +184,7 @@ def test_closing_ends_all_of_them(standbys: Standbys) -> None:
     standbys.want(1)
     assert tended(standbys, 1)
     standbys.close()
-    assert children_of(os.getpid()) == []
+    assert started_here() == []
 
 
 def with_standbys(script: Script, then: Callable[[Supervisor, list[int]], None]) -> None:
@@ -176,13 +196,13 @@ def with_standbys(script: Script, then: Callable[[Supervisor, list[int]], None])
         try:
             script.wait_for("started", 2)
             assert wait_until(lambda: supervisor.standing_by == 2, 60)
-            then(supervisor, standbys_of(os.getpid()))
+            then(supervisor, standbys_here())
         finally:
             wishes.stopping = True
 
     with meanwhile(act):
         supervisor.run()
-    assert children_of(os.getpid()) == []
+    assert started_here() == []
 
 
 def test_standbys_replace_the_workers_when_one_is_killed(script: Script) -> None:
@@ -191,7 +211,7 @@ def test_standbys_replace_the_workers_when_one_is_killed(script: Script) -> None
     def kill_one(supervisor: Supervisor, waiting: list[int]) -> None:
         script.tell(1, "die")
         script.wait_for("started", 4)
-        replaced.append((sorted(workers_of(os.getpid())), sorted(waiting)))
+        replaced.append((sorted(workers_here()), sorted(waiting)))
         assert wait_until(lambda: supervisor.standing_by == 2, 60)  # and there are new ones
 
     with_standbys(script, kill_one)
@@ -214,7 +234,7 @@ def test_workers_take_no_harm_from_a_standby_that_dies(script: Script) -> None:
 def test_standbys_end_with_their_supervisor(script: Script, how: signal.Signals) -> None:
     supervisor = subprocess.Popen([sys.executable, "-c", PARENT])
     script.wait_for("started", 2)
-    assert wait_until(lambda: len(standbys_of(supervisor.pid)) == 2, 60)
+    assert wait_until(lambda: len(standbys_among(map(int, children_of(supervisor.pid)))) == 2, 60)
     all_of_them = [int(pid) for pid in children_of(supervisor.pid)]
     assert len(all_of_them) == 4
 
