@@ -19,7 +19,7 @@ client_log = logging.getLogger("operators.librdkafka")
 
 Settings = dict[str, Any]
 
-QUEUED_KBYTES_PER_TOPIC: Final = 192 * 1024
+QUEUED_KBYTES_PER_TOPIC: Final = 160 * 1024
 """Prefetched messages of one topic, in KiB of values, shared by its partitions.
 
 librdkafka keeps about 250 bytes beside each message, which this does not count.
