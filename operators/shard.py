@@ -138,8 +138,9 @@ class Shard:
         newest_ms, arrived_ms = delta.newest_ms, delta.arrived_ms
         late: list[DeadLetter] = []
         kept = np.ones(len(delta), np.bool_)
-        if int(buckets.min()) * FINEST_BUCKET_MS < self._surely_kept_ms():
-            kept = self._kept(rows, buckets)
+        watermark_ms = self.clock.watermark_ms
+        if int(buckets.min()) * FINEST_BUCKET_MS < self._surely_kept_ms(watermark_ms):
+            kept = self._kept(rows, buckets, watermark_ms)
             late = [self._late_row(delta, int(i)) for i in np.flatnonzero(~kept)]
         self._take_people(delta, rows, kept)
         if len(delta.joins.rows):
@@ -216,18 +217,19 @@ class Shard:
         for row in range(before, now) if self.rules.series_watch else ():
             self.outbox.watch(row, self.merchants.text(row) in self.rules.series_watch)
 
-    def _surely_kept_ms(self) -> int:
-        """Events of this time or later stand in the longest sliding window, judged by the watermark."""
-        if self.clock.watermark_ms < 0:
+    def _surely_kept_ms(self, now_ms: int) -> int:
+        """Events of this time or later stand in the longest sliding window that ends at ``now_ms``."""
+        if now_ms < 0:
             return 0
-        return (self.clock.watermark_ms // LONGEST.bucket_ms - LONGEST.buckets + 1) * LONGEST.bucket_ms
+        return (now_ms // LONGEST.bucket_ms - LONGEST.buckets + 1) * LONGEST.bucket_ms
 
-    def _kept(self, rows: I32, buckets: I64) -> Mask:
-        """Whether any window still keeps each bucket, judged by the watermark."""
-        kept = (buckets * FINEST_BUCKET_MS >= self._surely_kept_ms()) | (buckets >= self.windows.sale_bucket)
+    def _kept(self, rows: I32, buckets: I64, now_ms: int) -> Mask:
+        """Whether any window still keeps each bucket at ``now_ms``; by the watermark, others are late."""
+        kept = buckets * FINEST_BUCKET_MS >= self._surely_kept_ms(now_ms)
+        kept |= buckets >= self.windows.sale_bucket
         for i in np.flatnonzero(~kept).tolist():
             zone = self.zones[int(self.columns.zone[rows[i]])]
-            start_ms, _ = day_bounds_ms(self.clock.watermark_ms, zone)
+            start_ms, _ = day_bounds_ms(now_ms, zone)
             kept[i] = int(buckets[i]) * FINEST_BUCKET_MS >= start_ms
         return kept
 
@@ -241,12 +243,14 @@ class Shard:
         late = []
         for suspect in suspects:
             row, bucket, values = self._columns_of(suspect)
-            if self._kept(row, bucket)[0]:
+            if self._kept(row, bucket, self.clock.watermark_ms)[0]:
                 if suspect.person:
                     zone = self.columns.zone[: len(self.merchants)]
                     person = np.array([suspect.person], np.uint64)
                     self.people.take(row, person, bucket, zone, *self.span())
-                if suspect.joined is not None:
+                # What a partition that is read ahead makes not late must change no window: neither may a join
+                # so old that no window shows it take the place of a later one.
+                if suspect.joined is not None and self._kept(row, bucket, self.clock.newest_ms)[0]:
                     self._count_join(int(row[0]), suspect.joined, values)
                 stamp = np.array([suspect.event_time_ms], np.int64)
                 self._add(row, bucket, values, stamp, np.array([-1], np.int64))

@@ -79,6 +79,17 @@ def test_a_late_join_is_a_dead_letter_and_is_not_remembered() -> None:
     assert members(room, window="day") == 2
 
 
+def test_a_join_that_is_not_late_only_because_others_are_behind_takes_no_later_ones_place() -> None:
+    room = WarRoom(rules(1, 1, sale_opens_ms=None))
+    now_ms = DAY_START_MS + 2 * DAY_MS
+    room.send(0, [encoded(order(1, at_ms=DAY_START_MS))])  # the watermark stays here
+    room.send_clicks(0, [join(1, "b", at_ms=now_ms)])
+    room.send_clicks(0, [join(2, "a")])  # of the day before yesterday: no window shows it
+    room.send_clicks(0, [join(3, "a", at_ms=now_ms)])
+    assert room.dead_letters == []
+    assert members(room, window="day") == 2
+
+
 def test_an_old_join_that_some_window_still_keeps_counts_once() -> None:
     room = WarRoom(rules(1, 1))
     room.send(0, [encoded(order(1, at_ms=DAY_START_MS + 20 * 60 * MINUTE_MS))])
