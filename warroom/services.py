@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,7 @@ TOPICS: Final = (
 """Every topic of the public contract, with the partitions it has on the embedded broker."""
 
 
-class EmbeddedServer:
+class EmbeddedServer(ABC):
     """A server on loopback, started on entering the context and ended on leaving it.
 
     ``port`` 0 takes a free one. Raises ``WarroomError`` when the server does not answer within
@@ -77,13 +78,13 @@ class EmbeddedServer:
             raise RuntimeError(f"the {self.title} has not been started")
         return self._process.pid
 
+    @abstractmethod
     def command(self, home: Path) -> list[str]:
         """The program and its arguments; ``home`` is a directory of its own."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answers(self) -> bool:
         """Whether it answers in its own protocol."""
-        raise NotImplementedError
 
     def start(self) -> None:
         """Start it and return when it answers."""

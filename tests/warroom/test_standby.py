@@ -233,12 +233,16 @@ def test_workers_take_no_harm_from_a_standby_that_dies(script: Script) -> None:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_standbys_end_with_their_supervisor(script: Script, how: signal.Signals) -> None:
     supervisor = subprocess.Popen([sys.executable, "-c", PARENT])
-    script.wait_for("started", 2)
-    assert wait_until(lambda: len(standbys_among(map(int, children_of(supervisor.pid)))) == 2, 60)
-    all_of_them = [int(pid) for pid in children_of(supervisor.pid)]
-    assert len(all_of_them) == 4
+    try:
+        script.wait_for("started", 2)
+        assert wait_until(lambda: len(standbys_among(map(int, children_of(supervisor.pid)))) == 2, 60)
+        all_of_them = [int(pid) for pid in children_of(supervisor.pid)]
+        assert len(all_of_them) == 4
 
-    supervisor.send_signal(how)
+        supervisor.send_signal(how)
 
-    assert supervisor.wait(10) == (0 if how == signal.SIGTERM else -signal.SIGKILL)
-    assert wait_until(lambda: all(is_gone(pid) for pid in all_of_them), 5)
+        assert supervisor.wait(10) == (0 if how == signal.SIGTERM else -signal.SIGKILL)
+        assert wait_until(lambda: all(is_gone(pid) for pid in all_of_them), 5)
+    finally:
+        supervisor.kill()  # its workers and standbys end with it
+        supervisor.wait()
