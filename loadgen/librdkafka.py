@@ -145,6 +145,7 @@ def hand_over(
 
     The error is the address of an ``rd_kafka_error_t``, 0 for none. ``headers``: the address of each
     message's ``rd_kafka_headers_t`` (0: none), which becomes the library's; (0,): no message has any.
+    ``opaques``: of these messages alone.
     """
     place = block.ctypes.data
     block[0, 1] = topic
@@ -155,7 +156,7 @@ def hand_over(
         block[3, 1] = base + key_starts[index] if key_lengths[index] > 0 else 0
         block[3, 2] = key_lengths[index]
         block[4, 1] = timestamps_ms[index]
-        block[5, 1] = opaques[index]
+        block[5, 1] = opaques[index - first]
         count = len(block) - 1
         if len(headers) > 0 and headers[index] != 0:
             block[count, 1] = headers[index]

@@ -23,6 +23,9 @@ HANDED_OVER_LATE_US: Final = 100_000
 """A message that is handed to the client later than this after it was due is counted: loadgen itself,
 or a full queue, was too slow."""
 LONGEST_WAIT_MS: Final = 20
+STEP_MS: Final = 5
+"""What falls due within so long is handed over together: looking without a pause takes a core of those who
+are measured."""
 AT_ONCE: Final = 20_000
 SLICES: Final = 60
 """An unpaced block is sent in this many slices of scenario time, so that partitions stay in step."""
@@ -108,7 +111,7 @@ def _send_block(
     limits = _slices(block) if pace.unpaced else iter(())
     limit_ms = next(limits, None)
     while any(done < len(m) for done, m in zip(sent, block.messages, strict=True)):
-        moved = full = False
+        moved = full = behind = False
         for index, messages in enumerate(block.messages):
             now_us = client.now_us()
             if limit_ms is None:
@@ -123,9 +126,13 @@ def _send_block(
                 sent[index] += taken
                 moved = moved or taken > 0
                 full = full or sent[index] < wanted
+                behind = behind or wanted < end
         if limit_ms is not None and not moved and not full:
             limit_ms = next(limits, block.end_ms)
-        wait_ms = 0 if moved or (limit_ms is not None and not full) else _wait_ms(client, due_us, sent, full)
+        if behind or limit_ms is not None:
+            wait_ms = LONGEST_WAIT_MS if full and not moved else 0
+        else:
+            wait_ms = _wait_ms(client, due_us, sent, full)
         client.poll(wait_ms)
         tick()
 
@@ -141,7 +148,7 @@ def _wait_ms(client: Client, due_us: list[I64], sent: list[int], full: bool) -> 
     nexts = [int(due[done]) for due, done in zip(due_us, sent, strict=True) if done < len(due)]
     if not nexts:
         return 0
-    return max(0, min(LONGEST_WAIT_MS, (min(nexts) - client.now_us()) // 1000))
+    return max(STEP_MS, min(LONGEST_WAIT_MS, (min(nexts) - client.now_us()) // 1000))
 
 
 def _book(account: Account, messages: Messages, due_us: I64, first: int, last: int, now_us: int) -> None:
