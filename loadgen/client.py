@@ -115,7 +115,8 @@ class Client:
         taken, error = librdkafka.hand_over(
             self._produceva, self._handle, self._topics[lane], messages.partition, messages.data.ctypes.data,
             messages.starts, messages.lengths, messages.key_starts, messages.key_lengths,
-            messages.timestamps_ms, due_us[first:last] + (lane << LANE_SHIFT), headers, first, last, self._block,
+            messages.timestamps_ms, due_us[first:last] + (lane << LANE_SHIFT), headers, first, last,
+            self._block,
         )  # fmt: skip
         for unused in headers[first + taken : last]:
             self._library.rd_kafka_headers_destroy(int(unused))
