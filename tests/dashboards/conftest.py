@@ -23,6 +23,8 @@ SPIKE = [8.0, 8.0, *[0.5] * 22]
 SCENARIO_SECONDS_A_SECOND = 480.0
 STAR_FIRES = f'ALERTS{{alertstate="firing",merchant="{STAR}",window="1h"}}'
 MANY_CHANNELS = 'count(count by (value) (warroom_rollup{dimension="channel"})) > 5'
+THE_NIGHT = pytest.mark.xdist_group("the night")
+"""On tests that ask for ``proof``: all in one process, so that the night is played once."""
 PROMPT = Patience(gather_s=0, more_s=1, again_s=3600)
 
 

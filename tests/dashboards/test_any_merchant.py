@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from dashboards.grafana.any_merchant import QUESTIONS, Question
-from tests.dashboards.conftest import STAR, Proof
+from tests.dashboards.conftest import STAR, THE_NIGHT, Proof
 from tests.dashboards.servers import answer
 from warroom.children import LOOPBACK, accepts, free_port
 from warroom.waiting import wait_until
+
+pytestmark = THE_NIGHT
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,10 @@ from dashboards.prometheus.__main__ import GROUPS
 from dashboards.prometheus.rule import Alert, Recording, one_line
 from schemas import redis_layout
 from schemas.windows import WINDOWS
-from tests.dashboards.conftest import STAR, Proof
+from tests.dashboards.conftest import STAR, THE_NIGHT, Proof
 from tests.dashboards.metrics_table import Documented, documented, metric_names
+
+pytestmark = THE_NIGHT
 
 PREFIX = redis_layout.DEFAULT_PREFIX
 FILLED_IN = {"$__rate_interval": "1m", "$__range": "2m", "$job": ".+", "$instance": ".+", "$merchant": STAR}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.dashboards.conftest import STAR, STAR_FIRES, Proof
+from tests.dashboards.conftest import STAR, STAR_FIRES, THE_NIGHT, Proof
 from warroom.waiting import wait_until
+
+pytestmark = THE_NIGHT
 
 
 def of_the_star(alert: dict[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
 import redis
 
 from tests.faults.proxy import Proxy
@@ -22,6 +23,9 @@ from warroom.waiting import wait_until
 
 SALE_OPENS = "2019-12-12T00:00:00+08:00"
 PATIENCE_SECONDS = 90.0
+ONE_BY_ONE = pytest.mark.xdist_group("faults")
+"""On tests with a stage: all in one process, since two stages at once leave each other too little of a small
+machine. The other process has tests meanwhile that need one core or none."""
 META = "warroom:meta"
 
 
@@ -59,7 +63,11 @@ class WarRoom:
                 os.kill(pid, which)
 
     def ask(self, which: signal.Signals) -> int:
-        """Send a signal to the supervisor alone and wait for its end; its exit code."""
+        """Send a signal to the supervisor alone and wait for its end; its exit code.
+
+        Only once it has started its workers: before it listens to signals, they end it.
+        """
+        assert self.says("workers started"), self.said()
         self.process.send_signal(which)
         return self.process.wait(PATIENCE_SECONDS)
 

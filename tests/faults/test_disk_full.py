@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.stage import Stage
+from tests.faults.stage import ONE_BY_ONE, Stage
 from warroom.waiting import wait_until
 
 STORE_BYTES = 256 * 1024 * 1024
@@ -27,6 +27,7 @@ def small_disk(at: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(at)], check=True)
 
 
+@ONE_BY_ONE
 @pytest.mark.timeout(240)
 def test_full_disk_ends_the_run_in_one_line_and_with_room_nothing_is_missing(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk") as disk, Stage(tmp_path) as stage:

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.faults.rig import Night, Rig, median_and_most, recoveries_in
+from tests.faults.stage import ONE_BY_ONE
 from tests.faults.watcher import Cause, Struck, longest_pauses
 
 
+@ONE_BY_ONE
 @pytest.mark.timeout(300)
 def test_no_order_is_lost_or_counted_twice_and_no_value_falls_through_ten_faults(tmp_path: Path) -> None:
     with Rig(Night(seed=1212), tmp_path) as rig:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.stage import PATIENCE_SECONDS, Stage
+from tests.faults.stage import ONE_BY_ONE, PATIENCE_SECONDS, Stage
 from tests.faults.watcher import Watcher
 
 
+@ONE_BY_ONE
 @pytest.mark.timeout(300)
 def test_a_run_that_stood_still_while_another_took_over_stops_and_changes_nothing(tmp_path: Path) -> None:
     """The second counts anew from the topics, with a state directory of its own."""

@@ -17,12 +17,12 @@ from pathlib import Path
 import pytest
 
 from tests.faults.rig import restart_empty
-from tests.faults.stage import META, PATIENCE_SECONDS, Stage
+from tests.faults.stage import META, ONE_BY_ONE, PATIENCE_SECONDS, Stage
 from warroom.waiting import wait_until
 
 OUTAGE_SECONDS = float(os.environ.get("WARROOM_OUTAGE_SECONDS", "2"))
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), ONE_BY_ONE]
 
 
 @contextmanager
@@ -86,7 +86,7 @@ def test_redis_away_emptied_full_read_only_and_slow_holds_up_results_and_loses_n
                 assert room.says("takes no writes: READONLY"), room.said()
             stage.writes(room)
 
-        stage.redis.answer_delay_s = 1.0
+        stage.redis.answer_delay_s = 0.5
         stage.writes(room)
         stage.writes(room)
         stage.redis.mend()

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.faults.machines import two_machines
-from tests.faults.stage import Stage
+from tests.faults.stage import ONE_BY_ONE, Stage
 
 PORT = 20_000 + os.getpid() % 10_000
 
 
+@ONE_BY_ONE
 @pytest.mark.timeout(300)
 def test_two_machines_count_together_and_start_again_together_when_a_worker_dies(tmp_path: Path) -> None:
     with two_machines() as (here, there, host), Stage(tmp_path, host) as stage:

@@ -34,6 +34,9 @@ def metrics(port: int) -> dict[str, float]:
     return {name.partition("{")[0]: float(value) for name, value in pairs}
 
 
+pytestmark = pytest.mark.xdist_group("stall")  # one process, which plays it once
+
+
 @pytest.fixture(scope="module")
 def stalled(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], int, dict[str, float]]:
     """A run whose broker stands still for 5 s: its summary, lines that arrived, metrics in between."""

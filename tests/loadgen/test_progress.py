@@ -70,8 +70,8 @@ def test_ctrl_c_on_a_terminal_ends_with_the_account_of_what_was_sent(
 
 
 def test_a_terminal_shows_rates_on_time_share_queue_and_errors(broker: str) -> None:
-    _, said = on_a_terminal([*COMMAND, "--brokers", broker, "--rate", "2500"])
-    for words in ("asked 2,500/s", "reached ", "on time ", "queued ", "errors 0"):
+    _, said = on_a_terminal([*COMMAND, "--brokers", broker, "--rate", "5000"])
+    for words in ("asked 5,000/s", "reached ", "on time ", "queued ", "errors 0"):
         assert words in said
     assert "double12-2019: " in said
 

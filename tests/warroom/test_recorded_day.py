@@ -79,6 +79,9 @@ class Shown:
     verdict: str
 
 
+pytestmark = pytest.mark.xdist_group("recorded day")  # one process, which plays it once
+
+
 @pytest.fixture(scope="module")
 def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     directory = tmp_path_factory.mktemp("taobao")

@@ -199,14 +199,14 @@ def test_failure_after_a_steady_while_is_the_first_again(script: Script) -> None
     wishes = Wishes()
 
     def act() -> None:
-        for start in range(1, 5):
+        for start in range(1, 4):
             script.wait_for("started", 2 * start)
             script.tell(1, "die")
-        script.wait_for("started", 10)
+        script.wait_for("started", 8)
         wishes.stopping = True
 
     with meanwhile(act):
-        supervisor_of(settings_of(steady_after_seconds=0.001), wishes).run()
+        supervisor_of(settings_of(steady_after_seconds=0.001, failures_in_a_row=2), wishes).run()
     assert len(script.lines("stopped")) == 2
 
 
