@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from operators.redis_session import Run
+from operators.redis_run import Run
 from tests.faults.stage import is_standby
 from tests.warroom.fake_flow import SCRIPT
 from tests.warroom.test_supervisor import (
@@ -24,10 +24,10 @@ from tests.warroom.test_supervisor import (
     supervisor_of,
 )
 from warroom.children import free_port
+from warroom.post import Post
 from warroom.standby import RETRY_SECONDS, Standbys
 from warroom.supervisor import Supervisor, Wishes
 from warroom.waiting import wait_until
-from warroom.worker import Post
 
 PARENT = """
 import sys
