@@ -128,6 +128,27 @@ def test_without_a_wish_there_is_none_and_a_fresh_process_is_taken(standbys: Sta
     fresh.dismiss()
 
 
+def test_processes_under_way_for_a_run_are_taken_for_it(standbys: Standbys) -> None:
+    standbys.begin(2)
+    under_way = workers_here()
+    assert standbys_here() == []
+    taken = [standbys.take(), standbys.take()]
+    assert sorted(one.process.pid for one in taken) == sorted(under_way)
+    for one in taken:
+        one.dismiss()
+
+
+def test_one_under_way_that_dies_is_replaced_by_a_fresh_process(standbys: Standbys) -> None:
+    standbys.begin(1)
+    (dead,) = workers_here()
+    os.kill(dead, signal.SIGKILL)
+    os.waitid(os.P_PID, dead, os.WEXITED | os.WNOWAIT)
+    fresh = standbys.take()
+    assert fresh.lives
+    assert fresh.process.pid != dead
+    fresh.dismiss()
+
+
 def test_a_run_that_has_just_begun_is_left_alone(standbys: Standbys, clock: Clock) -> None:
     standbys.want(1)
     standbys.rest()
