@@ -26,6 +26,12 @@ librdkafka keeps about 250 bytes beside each message, which this does not count.
 """
 LEAST_QUEUED_KBYTES: Final = 16 * 1024
 RECONNECT_SECONDS: Final = 2.0
+FIRST_RECONNECT_MS: Final = 20
+"""librdkafka also lets half of this pass between its first connection and the next: at its 100 ms each client
+began with a pause of 50."""
+LEADERS_SECONDS: Final = 1.0
+"""Longest wait for the leaders of a topic's partitions before it is read. Reading that starts without them
+stands still for half a second."""
 SILENT_STATISTICS: Final = 2
 """Statistics in a row, a second apart, without any connection that works: Kafka does not answer."""
 
@@ -56,6 +62,7 @@ class KafkaConnection:
         """``defaults``, then the user's, then what must be as it is."""
         common = {
             "client.id": "warroom",
+            "reconnect.backoff.ms": FIRST_RECONNECT_MS,
             "reconnect.backoff.max.ms": int(RECONNECT_SECONDS * 1000),
             "socket.timeout.ms": 10_000,
         }

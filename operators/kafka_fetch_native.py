@@ -8,7 +8,7 @@ import numpy as np
 from confluent_kafka import KafkaError
 
 from operators.batches import RawBatch
-from operators.kafka_connection import BrokerHealth, ClientLog, KafkaConnection
+from operators.kafka_connection import LEADERS_SECONDS, BrokerHealth, ClientLog, KafkaConnection
 from operators.kafka_errors import KafkaReadError
 from operators.kafka_fetch import PADDING_BYTES, QUERY_SECONDS, UNKNOWN_OFFSET, Fetched, note_event
 from operators.kafka_librdkafka import EVENT_ERROR, EVENT_LOG, EVENT_STATS, WITHOUT_GROUP, Librdkafka
@@ -35,6 +35,7 @@ class NativeClient:
         self.handle = self.library.open_consumer(settings)
         self._main_queue = self.library.queue_get_main(self.handle)
         self.topic_handle = self.library.topic_new(self.handle, topic.encode(), None)
+        self.library.learn_leaders(self.handle, self.topic_handle, LEADERS_SECONDS)
         self._columns = MessageColumns.empty(0)
         self._data = np.empty(0, np.uint8)
 

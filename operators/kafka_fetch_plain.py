@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaException, TopicPartition
 
 from operators.batches import RawBatch
-from operators.kafka_connection import BrokerHealth, ClientLog, KafkaConnection
+from operators.kafka_connection import LEADERS_SECONDS, BrokerHealth, ClientLog, KafkaConnection
 from operators.kafka_fetch import PADDING_BYTES, QUERY_SECONDS, UNKNOWN_OFFSET, Fetched, note_event
 
 
@@ -34,6 +35,8 @@ class PlainClient:
             },
             logger=ClientLog(),
         )
+        with contextlib.suppress(KafkaException):
+            consumer.list_topics(self._topic, LEADERS_SECONDS)
         return PlainFetcher(
             consumer, self._connection.brokers, self._topic, number, self._health, with_keys=self._with_keys
         )

@@ -42,6 +42,8 @@ _PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "event_destroy": (None, [c_void_p]),
     "topic_new": (c_void_p, [c_void_p, c_char_p, c_void_p]),
     "topic_destroy": (None, [c_void_p]),
+    "metadata": (c_int, [c_void_p, c_int, c_void_p, POINTER(c_void_p), c_int]),
+    "metadata_destroy": (None, [c_void_p]),
     "consume_start": (c_int, [c_void_p, c_int32, c_int64]),
     "consume_stop": (c_int, [c_void_p, c_int32]),
     "consume_batch": (c_ssize_t, [c_void_p, c_int32, c_int, c_void_p, c_size_t]),
@@ -97,3 +99,9 @@ class Librdkafka:
             raise ClientSettingError(said.value.decode())
         self.set_log_queue(handle, None)
         return int(handle)
+
+    def learn_leaders(self, handle: int, topic_handle: int, timeout_seconds: float) -> None:
+        """Have a client ask who leads the topic's partitions; a broker that does not answer is no error."""
+        answer = c_void_p()
+        if self.metadata(handle, 0, topic_handle, answer, int(timeout_seconds * 1000)) == 0:
+            self.metadata_destroy(answer)

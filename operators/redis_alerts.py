@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from operators.batches import AlertNews
-from operators.redis_encoding import command
+from operators.redis_command import command
 from schemas import redis_layout
 from schemas.alerts import Alert
 

@@ -9,7 +9,7 @@ import orjson
 
 from operators import redis_scripts as scripts
 from operators.batches import NO_EVENT_MS, BoardRows, SeriesPoint
-from operators.redis_encoding import command
+from operators.redis_command import command
 from schemas import redis_layout
 from schemas.windows import DAY, HOUR_MS, MINUTE_MS
 

@@ -15,6 +15,7 @@ from operators.batches import F64, I64, U8, U16
 from operators.bytes_kernels import U64
 from operators.changes import CLICK_CHANGED, CLICK_SHIFT, ORDER_SHIFT
 from operators.rates import PEOPLE_WINDOWS
+from operators.redis_command import command
 from operators.redis_fields import (
     ABSENT_WORDS,
     CLICK_SINGLES,
@@ -43,13 +44,6 @@ _HUNDRED_DAYS_HOURS: Final = 100 * DAY_MS / HOUR_MS
 _MEASURES: Final = len(MEASURES)
 _OF_ORDERS: Final = len(ORDER_MEASURES)
 _WINDOWS: Final = len(WINDOWS)
-
-
-def command(*arguments: bytes) -> bytes:
-    """A command as Redis takes it."""
-    parts = [b"*%d\r\n" % len(arguments)]
-    parts += [b"$%d\r\n%b\r\n" % (len(a), a) for a in arguments]
-    return b"".join(parts)
 
 
 class Texts(NamedTuple):

@@ -8,7 +8,7 @@ write; here the replies are split at the line ends in one go.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import redis
 from redis.backoff import NoBackoff
@@ -17,9 +17,11 @@ from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-from operators.batches import U8
-from operators.redis_encoding import command
+from operators.redis_command import command
 from operators.redis_errors import address_of
+
+if TYPE_CHECKING:
+    from operators.batches import U8
 
 RECEIVE_BYTES = 64 * 1024
 _MULTI = command(b"MULTI")

@@ -21,8 +21,9 @@ from operators.redis_errors import RedisSinkError, refusal
 from operators.redis_held import CatchingUp
 from operators.redis_link import Bulk
 from operators.redis_pending import PendingMerchants
+from operators.redis_run import Run
 from operators.redis_scripts import META_EVENT_TIME, META_WATERMARK
-from operators.redis_session import RedisSession, Run
+from operators.redis_session import RedisSession
 from operators.redis_stats import PublisherStats
 from operators.redis_trouble import Trouble
 from operators.redis_writer import MerchantWriter

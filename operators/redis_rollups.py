@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from operators.redis_board import hash_commands, listed_command
-from operators.redis_encoding import command
+from operators.redis_command import command
 from operators.rollup_delta import Value
 from operators.rollup_results import Fields, RollupRows
 from schemas import redis_layout

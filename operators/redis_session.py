@@ -6,25 +6,15 @@ what was written: restarted empty, or failed over to a copy that was behind.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import redis
 
 from operators import redis_scripts as scripts
-from operators.redis_encoding import command
+from operators.redis_command import command
 from operators.redis_errors import RedisRefusedError, fenced
 from operators.redis_link import Bulk, RedisLink
+from operators.redis_run import Run
 from schemas import redis_layout
 from schemas.redis_layout import LAYOUT_VERSION
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Who writes. ``number`` grows with every run; all processes of a run share it."""
-
-    number: int
-    run_id: str
-    started_at_ms: int
 
 
 class Interrupted(redis.ConnectionError):

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from operators.bytes_kernels import U64
-from operators.redis_encoding import AbsentFields, RowEncoder, command
+from operators.redis_command import command
+from operators.redis_encoding import AbsentFields, RowEncoder
 from operators.redis_link import Bulk
 from operators.redis_pending import PendingMerchants, Taken
 from operators.redis_rows import PendingRows

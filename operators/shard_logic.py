@@ -71,6 +71,7 @@ class ShardLogic(StatefulBatchLogic[ShardInput, ShardOutput, ShardRef | None]):
         self._publish_seconds = publish_seconds
         self._minutes_upto_ms = NO_EVENT_MS
         self._next_rows = 0.0
+        self._counts = False
         self._next_summary = 0.0
         self._refreshed = 0
         self._forgotten = 0
@@ -122,6 +123,10 @@ class ShardLogic(StatefulBatchLogic[ShardInput, ShardOutput, ShardRef | None]):
         if self._store is not None:
             self._store.note(delta, shard.closing.next_minute != before)
         self._clock.note(delta.progress)
+        if len(delta) and not self._counts:
+            # Somebody has just started this run: its first results wait for no interval.
+            self._counts = True
+            self._next_rows = 0.0
 
     def _take_stock(self, stock: ShardStock) -> None:
         self._shard_of(stock.shard).take_stock(stock)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,14 @@ def test_imports_go_one_way(room: str) -> None:
 def test_the_engine_runs_without_any_server(module: str) -> None:
     clients = {"bytewax", "confluent_kafka", "redis", "prometheus_client"}
     assert imported(ROOT / "operators" / f"{module}.py") & clients == set()
+
+
+def test_a_supervisor_starts_workers_before_it_imports_anything_that_takes_its_time() -> None:
+    slow = {"numba", "numpy", "polars", "redis", "confluent_kafka", "prometheus_client"}
+    look = "import sys, warroom.cli, warroom.run_command; print(*sys.modules)"
+    known = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout
+    assert "warroom.candidate" in known.split()
+    assert slow & set(known.split()) == set()
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 4, 6, 8, 12, 24])

@@ -8,7 +8,7 @@ import sys
 import time
 
 from warroom.children import start
-from warroom.worker import FORWARDED, Post, post_text
+from warroom.post import FORWARDED, Post, post_text
 from warroom.worker_report import Listener
 
 

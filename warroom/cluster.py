@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from operators.redis_session import Run
+from operators.redis_run import Run
 from warroom.candidate import Candidate
 from warroom.hosts import Membership
+from warroom.post import REFUSED, TAKEN_ALONG, Post
 from warroom.settings import Settings
 from warroom.waiting import wait_until
-from warroom.worker import REFUSED, TAKEN_ALONG, Post
 from warroom.worker_report import Listener
 
 SETTLE_SECONDS: Final = 0.3

@@ -16,9 +16,9 @@ from operators.metrics import Metrics
 from operators.metrics_server import MetricsServer
 from operators.redis_publisher import PublisherSettings, RedisPublisher
 from operators.warm import warm
+from warroom.beating_clock import BeatingClock
+from warroom.post import Post
 from warroom.wiring import options_of
-from warroom.worker import Post
-from warroom.worker_report import BeatingClock
 
 
 def prepare() -> None:

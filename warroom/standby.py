@@ -34,6 +34,10 @@ class Standbys:
         self._waiting: list[Candidate] = []
         self._due_at = 0.0
 
+    def begin(self, count: int) -> None:
+        """Start so many at once, for a run that is about to begin: until it takes them, they import."""
+        self._waiting += [Candidate(self._flow) for _ in range(count)]
+
     @property
     def ready(self) -> int:
         """How many could take over at once, as far as ``tend`` has heard. May be asked from any thread."""

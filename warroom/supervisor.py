@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Final
 
-from operators.redis_session import Run
+from operators.redis_run import Run
 from warroom.cluster import Cluster, Ending, Job
 from warroom.errors import WarroomError
 from warroom.hosts import Membership
@@ -64,7 +64,7 @@ class Supervisor:
     """Keeps one cluster running until it has drained.
 
     ``membership`` is asked before each start (free ports may have been taken), ``take_run`` for each
-    run's number.
+    run's number. ``standbys``: processes of ``job.flow`` that may be under way already; closed at the end.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class Supervisor:
         wishes: Wishes,
         membership: Callable[[], Membership],
         take_run: Callable[[], int],
+        standbys: Standbys | None = None,
     ) -> None:
         self._job = job
         self._wishes = wishes
@@ -82,7 +83,7 @@ class Supervisor:
         self._told: set[signal.Signals] = set()
         self._asked_at_s = 0.0
         self._failed_at_s: float | None = None
-        self._standbys = Standbys(job.flow)
+        self._standbys = standbys or Standbys(job.flow)
 
     def run(self) -> None:
         """Return when every worker has drained. Raises ``WarroomError`` when it gives up."""

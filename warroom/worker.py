@@ -20,7 +20,6 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -28,51 +27,27 @@ from typing import Any, Final, NoReturn
 from bytewax._bytewax import cluster_main
 from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig
-from pydantic import TypeAdapter
 
 from operators.kafka_errors import AccessRefusedError, KafkaReadError, OffsetsLostError, StoppedWaitingError
 from operators.metrics_server import Heartbeat, MetricsPortError
 from operators.process_clock import ProcessClock
 from operators.redis_errors import RedisSinkError
-from operators.redis_session import Run
+from warroom.beating_clock import BeatingClock
 from warroom.bytewax_errors import cause_of, note_errors, place_of
 from warroom.neighbours import wait_for_listeners
-from warroom.settings import Settings
+from warroom.post import FAILED, FORWARDED, REFUSED, TAKEN_ALONG, Post, read_post
 from warroom.state_directory import EPOCHS, no_room
-from warroom.worker_report import BeatingClock, Reporter
+from warroom.worker_report import Reporter
 
-FAILED: Final = 1
-REFUSED: Final = 3
-TAKEN_ALONG: Final = 4
 HOPELESS: Final = (RedisSinkError, OffsetsLostError, AccessRefusedError, MetricsPortError)
 """What starting again cannot mend."""
 NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 MEETING_SECONDS: Final = 10.0
 """After this long without its neighbours a worker goes on; to reach them is Bytewax's affair then."""
 OBJECTS_BETWEEN_LOOKS: Final = 50_000
-FORWARDED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-"""Signals that wait, blocked, until this process can take them."""
 
 log = logging.getLogger("warroom.worker")
 
-
-@dataclass(frozen=True, slots=True)
-class Post:
-    """What a worker process is told: its place in the cluster, its run, its settings.
-
-    ``restarts``: how often this supervisor has started all again after a failure.
-    """
-
-    index: int
-    addresses: tuple[str, ...]
-    run: Run
-    settings: Settings
-    bounded: bool
-    start_over: bool
-    restarts: int = 0
-
-
-_POSTS: Final = TypeAdapter(Post)
 
 FlowBuilder = Callable[[Post, BeatingClock], AbstractContextManager[Dataflow]]
 """Makes a flow and holds what it needs for as long as it runs."""
@@ -80,10 +55,13 @@ FlowBuilder = Callable[[Post, BeatingClock], AbstractContextManager[Dataflow]]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the flow until it is drained, told to stop or failed."""
+    gc.disable()  # cycles are looked for again once the flow runs: among imports it took a tenth of a start
     given = _parser().parse_args(arguments)
     reporter = Reporter(given.report_fd)
     if given.standby:
         _stand_by(given.flow, reporter)
+    else:
+        _import(given.flow)
     post = _post(given.call_fd, given.post_fd)
     if post is None:
         return 0
@@ -115,6 +93,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _import(flow: str) -> None:
+    """What the post does not decide. What fails here is told by the worker that needs it."""
+    with contextlib.suppress(Exception):
+        _named(flow)
+
+
 def _stand_by(flow: str, reporter: Reporter) -> None:
     """Get ready before there is a post. What fails here is told by the worker that needs it."""
     _call_itself("warroom-spare")
@@ -136,12 +120,7 @@ def _post(call_fd: int, post_fd: int) -> Post | None:
     os.close(call_fd)
     text = os.pread(post_fd, os.fstat(post_fd).st_size, 0)
     os.close(post_fd)
-    return _POSTS.validate_json(text) if text else None
-
-
-def post_text(post: Post) -> bytes:
-    """A post as its worker reads it."""
-    return _POSTS.dump_json(post)
+    return read_post(text) if text else None
 
 
 def _call_itself(name: str) -> None:
@@ -190,9 +169,9 @@ def _run(flow: Dataflow, post: Post) -> None:
 
 def _leave_alone_what_stays() -> None:
     """Have Python look for cycles seldom, and never among what is imported: it took 4 % of the time."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(OBJECTS_BETWEEN_LOOKS, 20, 20)
+    gc.enable()
 
 
 def _ended_by(error: BaseException, clock: ProcessClock, reporter: Reporter) -> int:

@@ -13,10 +13,6 @@ import time
 from dataclasses import dataclass, field
 from typing import Final
 
-from operators.batches import Progress
-from operators.metrics_server import Heartbeat
-from operators.process_clock import ProcessClock
-
 BEAT_SECONDS: Final = 0.5
 _BEAT: Final = "beat"
 _READY: Final = "ready"
@@ -63,46 +59,6 @@ class Reporter:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())[:1_000]
-
-
-class BeatingClock(ProcessClock):
-    """A process clock that gives a sign of life whenever the flow looks at it.
-
-    It tells, once, that a shard of this process has taken events that were new to this run.
-    """
-
-    def __init__(self, reporter: Reporter, heartbeat: Heartbeat) -> None:
-        self.heartbeat = heartbeat
-        self._reporter = reporter
-        self._stopping = False
-        self._consuming = False
-        self._first_offsets: dict[str, int] = {}
-        super().__init__()
-
-    def note(self, progress: Progress) -> None:
-        """Remember a partition's progress: a shard has taken an item."""
-        self._beat()
-        # Until it has moved, a source says where it stood when this run began.
-        if not self._consuming and progress.next_offset > self._first_offsets.setdefault(
-            progress.source, progress.next_offset
-        ):
-            self._consuming = True
-            self._reporter.consuming()
-        super().note(progress)
-
-    def _beat(self) -> None:
-        self.heartbeat.beat()
-        self._reporter.beat()
-
-    @property
-    def stopping(self) -> bool:
-        """Whether to stop reading: a source asks before each batch."""
-        self._beat()
-        return self._stopping
-
-    @stopping.setter
-    def stopping(self, value: bool) -> None:
-        self._stopping = value
 
 
 @dataclass(slots=True)

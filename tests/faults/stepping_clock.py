@@ -13,9 +13,9 @@ from typing import Final
 from bytewax.dataflow import Dataflow
 
 from warroom import cli, run_command
+from warroom.beating_clock import BeatingClock
 from warroom.cluster import Job
-from warroom.worker import Post
-from warroom.worker_report import BeatingClock
+from warroom.post import Post
 
 BACK_NS: Final = 3_600 * 10**9
 FLOW: Final = "tests.faults.stepping_clock:build"

@@ -11,7 +11,7 @@ import redis
 
 from operators.batches import BoardRows, MerchantRows, SeriesPoint
 from operators.redis_publisher import PublisherSettings, RedisPublisher
-from operators.redis_session import Run
+from operators.redis_run import Run
 from schemas.windows import DISTINCT, DISTINCT_WINDOWS, MEASURES, RATIOS, WINDOWS
 
 WALL_MS = 1_576_080_000_000

@@ -6,9 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
-from operators.batches import MerchantRows
+from operators.batches import MerchantRows, Standing
+from operators.decode import raw_batch
+from operators.delta import ShardBaselines, ShardDelta
+from operators.metrics import Metrics
+from operators.process_clock import ProcessClock
 from operators.shard import Shard
+from operators.shard_logic import ShardLogic
+from operators.shards import SHARD_KEYS
 from operators.tally import shard_of_merchant
 from schemas.windows import GMV
 from tests.operators.night import DAY_START_MS, WarRoom, encoded, order, rules
@@ -116,3 +123,47 @@ def test_who_is_watched_in_any_case_keeps_the_series_behind_everybody() -> None:
     selling_in_turn(room, merchants)
     shard = room.shards[shard_of_merchant("m1")]
     assert watched_of(shard) == {merchants[0], *merchants[5:]}
+
+
+HOUR_SECONDS = 3_600.0
+"""Between results: none of these tests waits for it."""
+
+
+def a_logic() -> ShardLogic:
+    return ShardLogic(
+        rules(),
+        lambda _: None,
+        ProcessClock(),
+        Metrics(CollectorRegistry()),
+        lambda _: False,
+        HOUR_SECONDS,
+        None,
+    )
+
+
+def told_of(logic: ShardLogic, item: ShardDelta | ShardBaselines) -> list[str]:
+    """Merchants that a shard hands on when it gets an item."""
+    outputs, _ = logic.on_batch([item])
+    return [m for output in outputs if output.rows is not None for m in output.rows.merchant_ids]
+
+
+def test_first_results_of_a_run_are_handed_on_at_once_though_the_shard_has_just_looked_for_some() -> None:
+    room, logic, home = WarRoom(rules()), a_logic(), shard_of_merchant("m1")
+    standing = dict(room.lanes[0].pulse(Standing.LIVE).to_shards)[SHARD_KEYS[home]]
+    assert told_of(logic, standing) == []
+    assert told_of(logic, delta_of(room, 1)) == ["m1"]
+
+
+def test_later_results_wait_for_their_interval() -> None:
+    room, logic = WarRoom(rules()), a_logic()
+    assert told_of(logic, delta_of(room, 1)) == ["m1"]
+    assert told_of(logic, delta_of(room, 2)) == []
+
+
+def delta_of(room: WarRoom, number: int) -> ShardDelta:
+    """What one order of m1 is to its shard."""
+    values: list[bytes | None] = [encoded(order(number, "m1", NOON_MS))]
+    deltas = dict(room.lanes[0].take(raw_batch("orders", 0, number, values, NOON_MS)).to_shards)
+    delta = deltas[SHARD_KEYS[shard_of_merchant("m1")]]
+    assert isinstance(delta, ShardDelta)
+    return delta

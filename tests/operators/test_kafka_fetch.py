@@ -208,6 +208,18 @@ def test_broker_going_and_coming_back_is_logged_once_each_and_loses_nothing(
     assert caplog.text.count("does not answer") == caplog.text.count("answers again") == 1
 
 
+def test_a_client_opened_while_kafka_is_away_reads_once_it_is_there(client: Client) -> None:
+    with EmbeddedBroker() as first:
+        port = first.port
+    fetcher = client(f"127.0.0.1:{port}").partition(0)
+    fetcher.start(BEGINNING)
+    with EmbeddedBroker(port) as broker:
+        make_topic(broker.address, partitions=2)
+        send(broker.address, [b"a"])
+        assert hear(fetcher, at_end).values == [b"a"]
+        fetcher.close()
+
+
 def test_native_client_refuses_a_setting_that_librdkafka_does_not_know(broker: str) -> None:
     with pytest.raises(ClientSettingError, match=r'\[kafka.client\].*"colour"'):
         NativeClient(KafkaConnection(broker, {"colour": "blue"}), "orders", 1)

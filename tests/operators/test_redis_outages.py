@@ -13,7 +13,7 @@ import pytest
 
 from operators.redis_errors import RedisRefusedError
 from operators.redis_publisher import RedisPublisher
-from operators.redis_session import Run
+from operators.redis_run import Run
 from tests.operators.redis_rig import WALL_MS, Reader, board, publishing, rows, settings, write
 from warroom.children import free_port
 from warroom.services import EmbeddedRedis

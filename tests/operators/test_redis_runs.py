@@ -7,7 +7,8 @@ import pytest
 from operators.batches import NO_EVENT_MS
 from operators.redis_errors import FencedError, RedisRefusedError
 from operators.redis_publisher import RedisPublisher
-from operators.redis_session import Run, next_run
+from operators.redis_run import Run
+from operators.redis_session import next_run
 from tests.operators.redis_rig import WALL_MS, Reader, board, publishing, rows, settings, write
 from warroom.waiting import wait_until
 

@@ -15,7 +15,7 @@ from bytewax.testing import TestingSource, run_main
 from operators.batches import BoardRows, MerchantRows
 from operators.redis_errors import FencedError
 from operators.redis_publisher import RedisPublisher
-from operators.redis_session import Run
+from operators.redis_run import Run
 from operators.redis_sink import BOARD_PART, RedisSink, shard_part
 from tests.operators.redis_rig import WALL_MS, Reader, board, rows, settings
 

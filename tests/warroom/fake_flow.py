@@ -22,7 +22,7 @@ from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
 from operators.process_clock import ProcessClock
 from operators.redis_errors import fenced
-from warroom.worker import Post
+from warroom.post import Post
 
 SCRIPT = "FAKE_FLOW_SCRIPT"
 

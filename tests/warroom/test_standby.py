@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from operators.redis_session import Run
+from operators.redis_run import Run
 from tests.faults.stage import is_standby
 from tests.warroom.fake_flow import SCRIPT
 from tests.warroom.test_supervisor import (
@@ -24,10 +24,10 @@ from tests.warroom.test_supervisor import (
     supervisor_of,
 )
 from warroom.children import free_port
+from warroom.post import Post
 from warroom.standby import RETRY_SECONDS, Standbys
 from warroom.supervisor import Supervisor, Wishes
 from warroom.waiting import wait_until
-from warroom.worker import Post
 
 PARENT = """
 import sys
@@ -125,6 +125,27 @@ def test_without_a_wish_there_is_none_and_a_fresh_process_is_taken(standbys: Sta
     fresh = standbys.take()
     assert fresh.lives
     assert not is_standby(fresh.process.pid)
+    fresh.dismiss()
+
+
+def test_processes_under_way_for_a_run_are_taken_for_it(standbys: Standbys) -> None:
+    standbys.begin(2)
+    under_way = workers_here()
+    assert standbys_here() == []
+    taken = [standbys.take(), standbys.take()]
+    assert sorted(one.process.pid for one in taken) == sorted(under_way)
+    for one in taken:
+        one.dismiss()
+
+
+def test_one_under_way_that_dies_is_replaced_by_a_fresh_process(standbys: Standbys) -> None:
+    standbys.begin(1)
+    (dead,) = workers_here()
+    os.kill(dead, signal.SIGKILL)
+    os.waitid(os.P_PID, dead, os.WEXITED | os.WNOWAIT)
+    fresh = standbys.take()
+    assert fresh.lives
+    assert fresh.process.pid != dead
     fresh.dismiss()
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from operators.batches import Progress, Standing
 from operators.metrics_server import Heartbeat
-from warroom.worker_report import BeatingClock, Listener, Reporter
+from warroom.beating_clock import BeatingClock
+from warroom.worker_report import Listener, Reporter
 
 
 class Beats(Reporter):
