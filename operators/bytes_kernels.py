@@ -149,15 +149,15 @@ class InternTable(NamedTuple):
     counts: I64  # [rows, arena bytes]
 
 
-@compiled
-def intern(table: InternTable, data: U8, start: int, length: int, hashed: np.uint64) -> int:
-    """Row of the id ``data[start : start + length]``; a new row if it has none. There must be room."""
+@inlined
+def _slot_of(table: InternTable, data: U8, start: int, length: int, hashed: np.uint64) -> int:
+    """Slot of the id ``data[start : start + length]``, or the free one where it belongs."""
     mask = len(table.slots) - 1
     slot = np.int64(hashed & np.uint64(0x7FFFFFFFFFFFFFFF)) & mask
     while True:
         row = table.slots[slot] - 1
         if row < 0:
-            break
+            return int(slot)
         if table.hashes[row] == hashed and table.lengths[row] == length:
             base = table.offsets[row]
             same = True
@@ -166,8 +166,23 @@ def intern(table: InternTable, data: U8, start: int, length: int, hashed: np.uin
                     same = False
                     break
             if same:
-                return int(row)
+                return int(slot)
         slot = (slot + 1) & mask
+
+
+@compiled
+def find(table: InternTable, data: U8, start: int, length: int, hashed: np.uint64) -> int:
+    """Row of the id ``data[start : start + length]``, -1 if it has none."""
+    return int(table.slots[_slot_of(table, data, start, length, hashed)] - 1)
+
+
+@compiled
+def intern(table: InternTable, data: U8, start: int, length: int, hashed: np.uint64) -> int:
+    """Row of the id ``data[start : start + length]``; a new row if it has none. There must be room."""
+    slot = _slot_of(table, data, start, length, hashed)
+    row = np.int64(table.slots[slot] - 1)
+    if row >= 0:
+        return int(row)
     row = table.counts[0]
     used = table.counts[1]
     table.slots[slot] = row + 1

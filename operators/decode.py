@@ -89,12 +89,14 @@ class RejectedError(Exception):
 class Decoded(Generic[C]):
     """One batch in columns. ``columns`` are valid until the decoder's next batch; rows whose
     ``outcome`` is not ``ACCEPTED`` hold nothing. ``lines``: n x (message, start, end, line number).
+    ``aside``: texts that the full decoder read, as UTF-8, for their JSON may hold escapes.
     """
 
     raw: RawBatch
     lines: I64
     columns: C
     dead_letters: list[DeadLetter]
+    aside: bytes = b""
 
     def line_value(self, row: int) -> bytes | None:
         """The bytes of the event in ``row``, untouched; the whole message where it holds nothing else."""
@@ -170,6 +172,7 @@ class EventDecoder(ABC, Generic[C]):
         self._dimensions = dimensions or Dimensions()
         self._lines = np.empty((1024, 4), np.int64)
         self._columns = self._empty(1024)
+        self._aside = bytearray()
 
     @abstractmethod
     def _empty(self, rows: int) -> C:
@@ -194,7 +197,9 @@ class EventDecoder(ABC, Generic[C]):
         self._merchants.reserve(rows, min(rows * MAX_ID_BYTES, len(raw.data)))
         decoded = Decoded(raw, lines, columns, [])
         if self._scan(raw.data, lines, columns):
+            self._aside.clear()
             self._read_what_is_left(decoded)
+            decoded.aside = bytes(self._aside)
         self._refuse_future(decoded)
         return decoded
 
@@ -255,6 +260,12 @@ class OrderDecoder(EventDecoder[OrderColumns]):
         columns.status[row] = status
         columns.merchant[row] = self._merchants.add(order.merchant_id)
         columns.stock[row] = (order.item_id is not None) * ITEM + (order.stock_left is not None) * STOCK
+        if order.item_id is not None:
+            item = order.item_id.encode()
+            columns.item_at[row] = ~len(self._aside)
+            columns.item_length[row] = len(item)
+            columns.stock_left[row] = -1 if order.stock_left is None else order.stock_left
+            self._aside += item
         columns.person[row] = stable_hash(order.member_id, PERSON_SEED)
         columns.first_order[row] = _SAYS[order.first_order]
         columns.key[row] = stable_hash(order.order_id, status + 1) or 1

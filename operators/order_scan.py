@@ -77,6 +77,10 @@ class OrderColumns(NamedTuple):
     first_order: U8  # UNSAID, FIRST, NOT_FIRST
     key: U64  # hash of order_id and status, never 0
     outcome: U8
+    # Only where ``stock`` has ``ITEM``; of other rows nothing is written.
+    item_at: I64  # where item_id stands in the batch's data; below 0: in ``Decoded.aside``, from ``~item_at`` on
+    item_length: I32  # bytes of it
+    stock_left: I32  # -1 = not said
 
     def first(self, rows: int) -> OrderColumns:
         """The first ``rows`` events."""
@@ -99,6 +103,9 @@ class OrderColumns(NamedTuple):
             np.empty(rows, np.uint8),
             np.empty(rows, np.uint64),
             np.empty(rows, np.uint8),
+            np.empty(rows, np.int64),
+            np.empty(rows, np.int32),
+            np.empty(rows, np.int32),
         )
 
 
@@ -156,6 +163,7 @@ def scan_order(
     channel_at = channel_length = category_at = category_length = 0
     tier = UNKNOWN_TIER
     stock = NO_ITEM
+    item_at = item_length = stock_left = 0
     quantity = 1
     status = -1
     while True:
@@ -234,6 +242,7 @@ def scan_order(
             p = typed_end(data, at, TEXT)
             if p < 0:
                 return LEFT
+            item_at, item_length = at + 1, p - at - 2
             stock = (stock | ITEM) if load_u8(data, at) == TEXT else stock & ~ITEM
         elif (
             length == 10
@@ -242,7 +251,10 @@ def scan_order(
             and load_u8(data, name + 9) == 116
         ):
             p = typed_end(data, at, WHOLE)
-            if p < 0 or load_u8(data, at) == MINUS or whole_number(data, at, p) > MAX_QUANTITY:
+            if p < 0 or load_u8(data, at) == MINUS:
+                return LEFT
+            stock_left = whole_number(data, at, p)  # -1 of null
+            if stock_left > MAX_QUANTITY:
                 return LEFT
             stock = (stock | STOCK) if load_u8(data, at) != NULL else stock & ~STOCK
         elif length == 7 and head == CHANNEL:
@@ -282,6 +294,10 @@ def scan_order(
     columns.category[i] = name_number(names.categories, data, category_at, category_length)
     columns.tier[i] = tier
     columns.stock[i] = stock
+    if stock & ITEM:
+        columns.item_at[i] = item_at
+        columns.item_length[i] = item_length
+        columns.stock_left[i] = stock_left if stock & STOCK else -1
     columns.merchant[i] = intern(
         table, data, merchant_at, merchant_length, hash_bytes(data, merchant_at, merchant_length, 0)
     )

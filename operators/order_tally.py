@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from operators.batches import I64, Progress
 from operators.bytes_kernels import Interner, compiled
 from operators.cuts import NO_GROUP
@@ -17,7 +19,7 @@ from operators.people_tables import BUYER, NOT_FIRST, SAYS, person_of
 from operators.rollup_delta import RollupDelta
 from operators.sales_cuts import SalesCuts
 from operators.shards import SHARDS
-from operators.stock_notes import notes_of_orders, stock_rows, to_shards
+from operators.stock_notes import NotePacker
 from operators.tally import SUSPECT, Groups, SeenPeople, Tally, group_of, see
 from schemas.windows import FINEST_BUCKET_MS, GMV, MEASURES, ORDERS, REFUNDS, UNITS
 
@@ -74,11 +76,15 @@ class OrderTally(Tally[OrderColumns]):
     ) -> None:
         super().__init__(merchants, dimensions, shards)
         self._least_stock = ITEM if all_items else ITEM_STOCK
+        self._notes = NotePacker(shards)
 
     def stock(self, decoded: Decoded[OrderColumns]) -> list[tuple[str, Any]]:
         """What accepted orders say of items' stock, by shard key."""
-        rows = stock_rows(decoded.columns, self._least_stock)
-        return to_shards(notes_of_orders(decoded, rows)) if len(rows) else []
+        naming = decoded.columns.stock & self._least_stock == self._least_stock
+        if not naming.any():
+            return []
+        self._know_shards()
+        return self._notes.pack(decoded, np.flatnonzero(naming), self._merchants, self._shard_of)
 
     def _add_up(self, decoded: Decoded[OrderColumns], suspect_before_ms: int) -> int:
         stamped_ms = decoded.raw.timestamps_ms[decoded.lines[:, 0]]

@@ -42,7 +42,7 @@ from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
 from schemas.windows import FINEST_BUCKET_MS, ORDERS, SLIDING
 
-STATE_LAYOUT = 6
+STATE_LAYOUT = 7
 """Version of what ``dump`` writes; state of another version is refused."""
 
 LONGEST = SLIDING[-1]
@@ -90,7 +90,7 @@ class Shard:
         self.for_rollups = RollupShare(self.cut_numbers)
         self.baselines_at = 0
         """Rises with every change of baselines."""
-        self.stocks = Stocks(rules.low_stock_minutes)
+        self.stocks = Stocks(rules.low_stock_minutes, self.merchants)
         self.people = ShardPeople(rules.people_bytes, with_sale=rules.sale_opens_ms is not None)
         self.late = 0
         self._packed_ms = 0
@@ -322,7 +322,9 @@ class Shard:
 
     def take_stock(self, stock: ShardStock) -> None:
         """What events say of items."""
+        before = len(self.merchants)
         self.stocks.take(stock.notes, self.clock.newest_ms)
+        self._welcome(before)
 
     def _zone_number(self, baseline: Baseline) -> int:
         name = baseline.timezone or self.rules.timezone

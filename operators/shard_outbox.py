@@ -10,7 +10,7 @@ from operators.batches import I64, MerchantRows, SeriesPoint, ShardSummary
 from operators.changes import ALL_CHANGED, TEXTS_CHANGED
 from operators.leaders import Candidate
 from operators.merchant_columns import NO_BASELINE
-from operators.shard_results import results_of, stock_texts, summary_of
+from operators.shard_results import add_stock, results_of, summary_of
 from operators.windows import HOUR_WINDOW
 from schemas.windows import GMV
 
@@ -26,8 +26,6 @@ class ShardOutbox:
 
     def __init__(self, shard: Shard) -> None:
         self._shard = shard
-        self._stock_rows: set[int] = set()
-        """Merchants of whose items something new has to be told."""
         self._turn = 0
         """Row from which on merchants are next handed on in turn."""
 
@@ -38,7 +36,8 @@ class ShardOutbox:
         last hour, the others come in turn.
         """
         columns = self._shard.columns
-        self._note_stock_rows()
+        stock_due = self._shard.stocks.due(self._shard.clock.newest_ms)
+        columns.changed[stock_due] |= TEXTS_CHANGED
         rows = np.flatnonzero(columns.changed[: len(self._shard.merchants)] != 0)
         if most is not None and len(rows) > most:
             rows = self._first_of(rows, most)
@@ -49,10 +48,8 @@ class ShardOutbox:
             return None
         result = results_of(self._shard, rows)
         result.series = points
-        for i, row in enumerate(rows.tolist()) if self._stock_rows else ():
-            if row in self._stock_rows:
-                self._stock_rows.discard(row)
-                result.texts[i] = (result.texts[i] or {}) | stock_texts(self._shard, result.merchant_ids[i])
+        if len(stock_due):
+            add_stock(self._shard, rows, stock_due, result.texts)
         result.ordinary = ordinary
         result.alerts = alerts
         columns.changed[rows] = 0
@@ -68,12 +65,6 @@ class ShardOutbox:
         others = np.roll(others, -int(np.searchsorted(others, self._turn)))[: most - len(best)]
         self._turn = int(others[-1]) + 1
         return np.sort(np.concatenate((best, others)))
-
-    def _note_stock_rows(self) -> None:
-        shard = self._shard
-        rows = [shard.row_of(merchant_id) for merchant_id in shard.stocks.due(shard.clock.newest_ms)]
-        shard.columns.changed[rows] |= TEXTS_CHANGED
-        self._stock_rows.update(rows)
 
     def _take_points(self) -> list[SeriesPoint]:
         shard = self._shard

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from operators.batches import F64, MULTIPLE_BOUNDS, NO_EVENT_MS, MerchantRows, ShardSummary, Texts
+from operators.batches import F64, I64, MULTIPLE_BOUNDS, NO_EVENT_MS, MerchantRows, ShardSummary, Texts
 from operators.leaders import Candidate, Named, candidates_of, named_best
 from operators.merchant_columns import NO_BASELINE
 from operators.multiples import Rows, multiples_of, peaks_of, ratio
@@ -66,10 +66,15 @@ def _texts_of(shard: Shard, rows: Rows) -> list[Texts | None]:
     return texts
 
 
-def stock_texts(shard: Shard, merchant_id: str) -> Texts:
-    """What is told of a merchant's items."""
-    low, sold_out_at = shard.stocks.texts(merchant_id, shard.clock.newest_ms)
-    return {redis_layout.LOW_STOCK: low, redis_layout.SOLD_OUT_AT: sold_out_at}
+def add_stock(shard: Shard, rows: Rows, due: I64, texts: list[Texts | None]) -> None:
+    """Add what is told of their items to the texts of merchants in ``rows`` that are among ``due``."""
+    is_due = np.zeros(len(shard.merchants), np.bool_)
+    is_due[due] = True
+    places = np.flatnonzero(is_due[rows])
+    told = shard.stocks.texts(rows[places].astype(np.int64), shard.clock.newest_ms)
+    for place, (low, sold_out_at) in zip(places.tolist(), told, strict=True):
+        stock = {redis_layout.LOW_STOCK: low, redis_layout.SOLD_OUT_AT: sold_out_at}
+        texts[place] = (texts[place] or {}) | stock
 
 
 def _people_of(shard: Shard, rows: Rows) -> F64:

@@ -109,6 +109,7 @@ class ShardStore:
     def __init__(self, directory: Path, shard: int, run: str, turns: RebaseTurns) -> None:
         self._files = StateFiles(directory, f"{shard:02d}", run, turns)
         self._segment: list[ShardDelta] = []
+        self._stock: list[ShardStock] = []
 
     def note(self, delta: ShardDelta, closed_a_minute: bool) -> None:
         """Remember a delta that the shard has taken."""
@@ -127,7 +128,7 @@ class ShardStore:
 
     def note_stock(self, stock: ShardStock) -> None:
         """Remember what was said of items; it does not matter when, among deltas."""
-        self._files.add(_STOCK, stock.to_bytes())
+        self._stock.append(stock)
 
     def _end_segment(self) -> None:
         if self._segment:
@@ -138,6 +139,9 @@ class ShardStore:
     def save(self, shard: Shard, minutes_upto_ms: int) -> ShardRef:
         """Bring the journal up to now; the reference that names it. Raises ``OSError`` on a full disk."""
         self._end_segment()
+        if self._stock:
+            self._files.add(_STOCK, ShardStock.joined(self._stock).to_bytes())
+            self._stock = []
         files = self._files.save(shard.dump)
         watched = np.flatnonzero(shard.columns.watched).tolist()
         return ShardRef(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from operators.batches import NO_EVENT_MS, LaneOutput, RawBatch, Standing
-from operators.stock_notes import to_shards
-from operators.stocks import StockNote
+from operators.stock_notes import StockNote, to_shards
 from schemas.dead_letters import DeadLetter, Reason
 from schemas.events import FUTURE_TOLERANCE_MS, MAX_ID_BYTES, overlong
 from schemas.stock import Stock
