@@ -78,7 +78,7 @@ class OrderColumns(NamedTuple):
     key: U64  # hash of order_id and status, never 0
     outcome: U8
     # Only where ``stock`` has ``ITEM``; of other rows nothing is written.
-    item_at: I64  # where item_id stands in the batch's data; below 0: in ``Decoded.aside``, from ``~item_at`` on
+    item_at: I64  # where item_id begins in the batch's data; below 0: in ``Decoded.aside``, at ``~item_at``
     item_length: I32  # bytes of it
     stock_left: I32  # -1 = not said
 

@@ -157,8 +157,8 @@ def pack_notes(
         merchant = columns.merchant[row]
         shard = shard_of[merchant]
         at = fill[shard]
-        length = np.int64(columns.item_length[row])
-        merchant_length = np.int64(table.lengths[merchant])
+        length = int(np.int64(columns.item_length[row]))
+        merchant_length = int(np.int64(table.lengths[merchant]))
         units = columns.quantity[row] if columns.status[row] == PAID else 0
         left = np.uint64(np.int64(columns.stock_left[row]) + 1)
         words[at] = table.hashes[merchant]

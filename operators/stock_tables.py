@@ -100,7 +100,7 @@ def named_before(held: StockTables, one: int, other: int) -> bool:
         mine, its = names[at + word], names[other_at + word]
         if mine != its:
             shift = np.uint64(trailing_zeros(mine ^ its)) & ~np.uint64(7)
-            return ((mine >> shift) & np.uint64(0xFF)) < ((its >> shift) & np.uint64(0xFF))
+            return bool(((mine >> shift) & np.uint64(0xFF)) < ((its >> shift) & np.uint64(0xFF)))
     return bool(length < other_length)
 
 
@@ -162,12 +162,12 @@ def _longest_unheard(held: StockTables, merchant: int) -> int:
     """The row that gives way to a new item; of two the one whose name comes first."""
     items = held.items
     start = held.places[merchant, START]
-    least = np.int64(start)
+    least = int(np.int64(start))
     for row in range(start + 1, start + held.places[merchant, COUNT]):
         heard, before = items[row, HEARD_MS], items[least, HEARD_MS]
         if heard < before or (heard == before and named_before(held, row, least)):
-            least = np.int64(row)
-    return int(least)
+            least = row
+    return least
 
 
 @compiled
@@ -185,7 +185,7 @@ def _begin(held: StockTables, merchant: int, hashed: int, data: U8, at: int, len
             counts[KNOWN] += 1
         if count == places[merchant, CAPACITY]:
             _widen(held, merchant)
-        row = np.int64(places[merchant, START] + count)
+        row = int(np.int64(places[merchant, START] + count))
         places[merchant, COUNT] = count + 1
     items[row, HASH] = hashed
     items[row, NAME_AT] = counts[NAMES_USED]
@@ -193,7 +193,7 @@ def _begin(held: StockTables, merchant: int, hashed: int, data: U8, at: int, len
     items[row, RING_OF] = 0
     counts[NAMES_USED] = copy_words(held.names, counts[NAMES_USED], data, at, length)
     counts[NAMES_LIVE] += words_of(length)
-    return int(row)
+    return row
 
 
 @compiled
@@ -265,15 +265,15 @@ def take_notes(held: StockTables, merchants: InternTable, notes: U8, at: int, ol
     end = len(notes) - END_BYTES
     while at < end:
         said, lengths = load_u64(notes, at + 16), load_u64(notes, at + 24)
-        at_ms = np.int64(load_u64(notes, at + 8))
-        units, left = np.int64(said & _LOW), np.int64(said >> _HALF) - 1
-        length, merchant_length = np.int64(lengths & _LOW), np.int64(lengths >> _HALF)
+        at_ms = int(np.int64(load_u64(notes, at + 8)))
+        units, left = int(np.int64(said & _LOW)), int(np.int64(said >> _HALF)) - 1
+        length, merchant_length = int(np.int64(lengths & _LOW)), int(np.int64(lengths >> _HALF))
         merchant_at = at + NOTE_BYTES
         name_at = merchant_at + 8 * words_of(merchant_length)
         after = name_at + 8 * words_of(length)
         hashed = load_u64(notes, at)
         merchant = find(merchants, notes, merchant_at, merchant_length, hashed)
-        name_hash = np.int64(hash_bytes(notes, name_at, length, 0))
+        name_hash = int(np.int64(hash_bytes(notes, name_at, length, 0)))
         row = -1
         if 0 <= merchant < len(held.places):
             row = _item_of(held, merchant, name_hash, notes, name_at, length)

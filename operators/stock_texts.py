@@ -66,7 +66,7 @@ def _put_name(out: U8, at: int, names: U8, start: int, length: int) -> int:
 
 @kernel
 def _put_item(out: U8, at: int, held: StockTables, names: U8, row: int, units: int, end_ms: int) -> int:
-    """``[name, stock left, units a minute, sold out at]``; the speed is in fifths, so one decimal is exact."""
+    """``[name, stock left, units a minute, sold out at]``. A speed is in fifths: one decimal is exact."""
     out[at] = 91
     at = _put_name(out, at + 1, names, 8 * held.items[row, NAME_AT], held.items[row, NAME_LENGTH])
     out[at] = 44
@@ -106,9 +106,8 @@ def _soonest(held: StockTables, merchant: int, ends: I64) -> int:
     for i in range(held.places[merchant, COUNT]):
         if ends[i] < 0:
             continue
-        if best < 0 or ends[i] < ends[best]:
-            best = i
-        elif ends[i] == ends[best] and named_before(held, start + i, start + best):
+        sooner = best < 0 or ends[i] < ends[best]
+        if sooner or (ends[i] == ends[best] and named_before(held, start + i, start + best)):
             best = i
     return best
 
