@@ -39,12 +39,13 @@ from operators.shard_people import ShardPeople, people_of_all
 from operators.shard_store import ShardStore
 from operators.shards import SHARDS
 from operators.state_files import RebaseTurns
+from operators.stock_notes import ShardStock
 from schemas.windows import DAY_MS, DEFAULT_TIMEZONE, FINEST_BUCKET_MS, HOUR_MS, LATENESS_MS, MEASURES
 
 _START_MS = 1_576_080_000_000
 _ORDER = (
     b'{"order_id":"o%d","merchant_id":"m%d","member_id":"u","amount":1,"quantity":1,'
-    b'"status":"paid","event_time":%d,"channel":"c","category":"k","city_tier":1,"stock_left":null}'
+    b'"status":"paid","event_time":%d,"channel":"c","category":"k","city_tier":1,"item_id":"i","stock_left":9}'
 )
 _CLICK = (
     b'{"event_id":"e%d","merchant_id":"m%d","visitor_id":"u%d","action":"%b","source":"map",'
@@ -85,6 +86,10 @@ def warm(directory: Path) -> None:
         for _, rollup in (*output.to_rollups, *seen.to_rollups):
             rollups.take(rollup)
         for _, delta in (*output.to_shards, *seen.to_shards):
+            if isinstance(delta, ShardStock):
+                shards[delta.shard].take_stock(ShardStock.from_bytes(delta.to_bytes()))
+                stores[delta.shard].note_stock(delta)
+                continue
             shards[delta.shard].take(ShardDelta.from_bytes(delta.to_bytes()))
             stores[delta.shard].note(delta, True)
             if (share := shards[delta.shard].for_rollups.take()) is not None:
