@@ -6,15 +6,19 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from operators.bytes_kernels import Interner
 from operators.decode import raw_batch
 from operators.shard import Shard
 from operators.shard_store import ShardStore
 from operators.state_files import RebaseTurns
 from operators.stock_lane import StockLane
-from operators.stock_notes import ShardStock
-from operators.stocks import ITEMS_HELD, ITEMS_TOLD, StockNote, Stocks
+from operators.stock_notes import ShardStock, StockNote
+from operators.stock_tables import ITEMS_HELD
+from operators.stock_texts import ITEMS_TOLD
+from operators.stocks import TOLD_AGAIN, Stocks
 from operators.tally import shard_of_merchant
 from schemas.windows import MINUTE_MS
 from tests.operators.night import DAY_START_MS, WarRoom, encoded, order, rules
@@ -26,65 +30,145 @@ def note(item: str, left: int | None, at_ms: int = NOON_MS, units: int = 0) -> S
     return StockNote("m1", item, at_ms, units, left)
 
 
+def empty(low_minutes: float = 30) -> Stocks:
+    return Stocks(low_minutes, Interner(2, 16))
+
+
+def take(stocks: Stocks, *notes: StockNote, newest_ms: int = NOON_MS) -> None:
+    """Notes of one batch."""
+    stocks.take(ShardStock.of(0, notes).notes, newest_ms)
+
+
 def told(stocks: Stocks, newest_ms: int = NOON_MS) -> tuple[Any, Any]:
-    """Both fields, parsed."""
-    low, sold_out_at = stocks.texts("m1", newest_ms)
+    """Both fields of the first merchant, parsed."""
+    ((low, sold_out_at),) = stocks.texts(np.zeros(1, np.int64), newest_ms)
     return low and json.loads(low), sold_out_at and int(sold_out_at)
 
 
 def test_sixty_units_left_at_six_a_minute_are_gone_in_ten_minutes() -> None:
-    stocks = Stocks(low_minutes=30)
+    stocks = empty()
     # 30 units in the last 5 minutes: 6 a minute. 60 / 6 = 10 minutes from the moment of the stock.
-    stocks.take([note("cake", 90, NOON_MS - 4 * MINUTE_MS)], NOON_MS)
-    stocks.take([note("cake", 60, NOON_MS, units=30)], NOON_MS)
+    take(stocks, note("cake", 90, NOON_MS - 4 * MINUTE_MS))
+    take(stocks, note("cake", 60, NOON_MS, units=30))
     assert told(stocks) == ([["cake", 60, 6, NOON_MS + 10 * MINUTE_MS]], NOON_MS + 10 * MINUTE_MS)
 
 
 def test_units_sold_five_minutes_ago_no_longer_count() -> None:
-    stocks = Stocks(low_minutes=30)
-    stocks.take([note("cake", 60, NOON_MS, units=30)], NOON_MS)
+    stocks = empty()
+    take(stocks, note("cake", 60, NOON_MS, units=30))
     still = NOON_MS + 5 * MINUTE_MS - 5_000  # the bucket of noon is the oldest of sixty
     assert told(stocks, still)[1] == NOON_MS + 10 * MINUTE_MS
     assert told(stocks, still + 5_000) == (None, None)
 
 
+def test_units_count_where_they_were_sold_in_whatever_order_they_come() -> None:
+    stocks = empty(low_minutes=10_000)
+    ages_ms = (0, 10 * MINUTE_MS, 2 * MINUTE_MS, 5 * MINUTE_MS - 5_000, 5 * MINUTE_MS, 0)
+    take(stocks, note("cake", 60))
+    take(stocks, *(note("cake", None, NOON_MS - age, 10**n) for n, age in enumerate(ages_ms)))
+    assert told(stocks)[0][0][2] == 101_101 / 5
+    assert told(stocks, NOON_MS + 5_000)[0][0][2] == 100_101 / 5
+    assert told(stocks, NOON_MS + 3 * MINUTE_MS)[0][0][2] == 100_001 / 5
+    take(stocks, note("cake", None, NOON_MS + 20 * MINUTE_MS, 5), newest_ms=NOON_MS + 20 * MINUTE_MS)
+    assert told(stocks, NOON_MS + 20 * MINUTE_MS)[0][0][2] == 1
+
+
 def test_an_item_with_more_than_the_minutes_left_is_not_low_but_has_an_end() -> None:
-    stocks = Stocks(low_minutes=10)
-    stocks.take([note("cake", 60, units=30)], NOON_MS)
+    stocks = empty(low_minutes=10)
+    take(stocks, note("cake", 60, units=30))
     assert told(stocks) == (None, NOON_MS + 10 * MINUTE_MS)
-    stocks.take([note("cake", 59)], NOON_MS)
+    take(stocks, note("cake", 59))
     assert told(stocks) == ([["cake", 59, 6, NOON_MS + 590_000]], NOON_MS + 590_000)
 
 
 def test_what_is_sold_out_is_low_since_it_was_told_so() -> None:
-    stocks = Stocks(low_minutes=30)
-    stocks.take([note("cake", 0, NOON_MS - MINUTE_MS), note("tea", 5)], NOON_MS)
+    stocks = empty()
+    take(stocks, note("cake", 0, NOON_MS - MINUTE_MS), note("tea", 5))
     assert told(stocks) == ([["cake", 0, 0, NOON_MS - MINUTE_MS]], NOON_MS - MINUTE_MS)
 
 
 @pytest.mark.parametrize("turn", [1, -1])
 def test_the_newest_stock_by_event_time_wins_in_any_order_and_the_lower_at_the_same_moment(turn: int) -> None:
-    stocks = Stocks(low_minutes=30)
+    stocks = empty()
     notes = [note("a", 9, NOON_MS - 1, 1), note("a", 4, NOON_MS), note("a", 5, NOON_MS)]
     for one in notes[::turn]:
-        stocks.take([one], NOON_MS)
+        take(stocks, one)
     low, _ = told(stocks)
     assert low[0][:2] == ["a", 4]
 
 
 def test_orders_of_an_item_whose_stock_is_unknown_are_not_kept() -> None:
-    stocks = Stocks(low_minutes=30)
-    stocks.take([note("cake", None, units=3)], NOON_MS)
-    assert stocks.merchants == {}
+    stocks = empty()
+    take(stocks, note("cake", None, units=3))
+    assert (len(stocks), stocks.items(0)) == (0, [])
+    assert stocks.due(NOON_MS).tolist() == []
 
 
 def test_a_merchant_with_a_thousand_items_keeps_the_fifty_heard_of_last_and_tells_ten() -> None:
-    stocks = Stocks(low_minutes=10_000)
-    stocks.take([note(f"i{n}", 10 + n, NOON_MS + n, units=1) for n in range(1_000)], NOON_MS)
-    assert set(stocks.merchants["m1"]) == {f"i{n}" for n in range(1_000 - ITEMS_HELD, 1_000)}
+    stocks = empty(low_minutes=10_000)
+    take(stocks, *(note(f"i{n}", 10 + n, NOON_MS + n, units=1) for n in range(1_000)))
+    assert set(stocks.items(0)) == {f"i{n}" for n in range(1_000 - ITEMS_HELD, 1_000)}
     low, sold_out_at = told(stocks, NOON_MS + 1_000)
     assert [entry[0] for entry in low] == [f"i{n}" for n in range(950, 950 + ITEMS_TOLD)]
     assert sold_out_at == low[0][3]
+
+
+def test_of_items_heard_of_at_the_same_moment_the_first_by_name_gives_way() -> None:
+    stocks = empty()
+    names = [f"i{n:02}" for n in range(ITEMS_HELD)]
+    take(stocks, *(note(name, 1) for name in reversed(names)))
+    take(stocks, note("zero", 1), note("i00", 1))
+    assert set(stocks.items(0)) == {"zero", "i00", *names[2:]}
+
+
+def test_an_item_that_comes_again_begins_anew() -> None:
+    stocks = empty()
+    take(stocks, note("cake", 60, NOON_MS - 1, units=30))
+    take(stocks, *(note(f"i{n}", 9) for n in range(ITEMS_HELD)))
+    take(stocks, note("cake", 60, NOON_MS, units=5))
+    assert told(stocks)[0] is None  # one unit a minute, not seven
+    assert told(stocks)[1] == NOON_MS + 60 * MINUTE_MS
+
+
+def test_a_batch_that_says_nothing_changes_nothing() -> None:
+    stocks = empty()
+    take(stocks)
+    assert (len(stocks), stocks.due(NOON_MS).tolist()) == (0, [])
+
+
+def test_a_merchant_is_due_when_something_is_said_of_it_until_it_is_told() -> None:
+    stocks = empty()
+    take(stocks, note("cake", 60), note("tea", 60))
+    assert stocks.due(NOON_MS).tolist() == stocks.due(NOON_MS).tolist() == [0]
+    told(stocks)
+    assert stocks.due(NOON_MS).tolist() == []
+    take(stocks, note("tea", None))
+    assert stocks.due(NOON_MS).tolist() == [0]
+
+
+def test_quiet_merchants_are_due_by_turns_for_what_they_sell_slows() -> None:
+    stocks = empty()
+    count = 2 * TOLD_AGAIN
+    take(stocks, *(StockNote(f"m{n}", "cake", NOON_MS, 1, 9) for n in range(count)))
+    stocks.texts(stocks.due(NOON_MS), NOON_MS)
+    turns = []
+    for turn in (1, 2, 3):
+        turns.append(stocks.due(NOON_MS + turn * 5_000).tolist())
+        stocks.texts(np.array(turns[-1]), NOON_MS)
+    first, second = list(range(TOLD_AGAIN)), list(range(TOLD_AGAIN, count))
+    assert turns == [second, first, second]
+
+
+def test_merchants_without_items_that_come_later_are_not_due() -> None:
+    merchants = Interner(2, 16)
+    stocks = Stocks(30, merchants)
+    take(stocks, note("cake", 60))
+    for n in range(5_000):
+        merchants.add(f"other{n}")
+    assert stocks.due(NOON_MS).tolist() == [0]
+    take(stocks, StockNote("other4999", "tea", NOON_MS, 0, 0))
+    assert stocks.due(NOON_MS).tolist() == [0, 5_000]
+    assert stocks.texts(np.array([5_000]), NOON_MS) == [(b'[["tea",0,0.0,%d]]' % NOON_MS, b"%d" % NOON_MS)]
 
 
 def rows_of(shard: Shard) -> dict[str, Any]:
@@ -131,18 +215,35 @@ def test_bad_stock_records_go_aside_and_their_neighbours_count() -> None:
         (10, 0, "future", future),
     ]
     ((_, stock),) = output.to_shards
-    assert stock.notes == [note("cake", 3)]
+    assert stock.to_bytes() == ShardStock.of(stock.shard, [note("cake", 3)]).to_bytes()
 
 
-def test_stock_survives_a_kill(tmp_path: Path) -> None:
+class Turns(RebaseTurns):
+    """Whether a base is written at a snapshot."""
+
+    def __init__(self, rebase: bool) -> None:
+        super().__init__()
+        self._rebase = rebase
+
+    def take(self) -> bool:
+        return self._rebase
+
+
+@pytest.mark.parametrize("rebase", [False, True])
+def test_stock_survives_a_kill(tmp_path: Path, rebase: bool) -> None:
     number = shard_of_merchant("m1")
-    shard, store = Shard(number, rules()), ShardStore(tmp_path, number, "run-1", RebaseTurns())
-    stock = ShardStock(number, [note("cake", 60, units=30)])
-    assert ShardStock.from_bytes(stock.to_bytes()) == stock
-    shard.take_stock(stock)
-    store.note_stock(stock)
-    ref = store.save(shard, -1)
-    resumed = ShardStore(tmp_path, number, "run-2", RebaseTurns()).load(ref, rules())
+    shard, store = Shard(number, rules()), ShardStore(tmp_path, number, "run-1", Turns(rebase))
+    for snapshot in (1, 2, 3):
+        for stock in (
+            ShardStock.of(number, [note("cake", 60 + snapshot, units=5), note("tea", 10**9)]),
+            ShardStock.of(number, [note("cake", 60, units=5)]),
+        ):
+            shard.take_stock(stock)
+            store.note_stock(stock)
+        ref = store.save(shard, -1)
+    shard.take_stock(ShardStock.of(number, [note("cake", 1, NOON_MS + 1)]))  # after the last snapshot
+    resumed = ShardStore(tmp_path, number, "run-2", Turns(rebase)).load(ref, rules())
     loaded = Shard.load(resumed.dump(), rules())
     for one in (resumed, loaded):
         assert told(one.stocks) == ([["cake", 60, 6, NOON_MS + 10 * MINUTE_MS]], NOON_MS + 10 * MINUTE_MS)
+        assert set(one.stocks.items(one.row_of("m1"))) == {"cake", "tea"}
