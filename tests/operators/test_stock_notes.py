@@ -203,15 +203,16 @@ class Told:
     seed=st.integers(0, 2**32),
     merchants=st.integers(1, 8),
     items=st.integers(1, 90),
+    longer=st.sampled_from((0, 7, 100)),
     batch=st.integers(1, 60),
     step_ms=st.sampled_from((0, 900, 20_000, 200_000)),
 )
 def test_stocks_are_what_plain_dictionaries_say_over_late_notes_kills_and_any_split(
-    seed: int, merchants: int, items: int, batch: int, step_ms: int
+    seed: int, merchants: int, items: int, longer: int, batch: int, step_ms: int
 ) -> None:
     rng = random.Random(seed)
     sellers = [*(f"m{n}" for n in range(merchants)), LONG]
-    names = rng.sample([*NAMES, *(f"i{n}" for n in range(items))], items)
+    names = rng.sample([*NAMES, *(f"{'i' * longer}{n}" for n in range(items))], items)
     told, reader, lane = Told(), Reader(), StockLane("stock", 0)
     for number in range(30):
         notes = [
@@ -292,5 +293,19 @@ def test_items_that_come_and_go_take_no_more_room_than_those_held_at_a_time() ->
         at_ms = NOON_MS + turn * 6 * MINUTE_MS  # what sold before has left the window
         notes = [StockNote("m1", f"item {n:02} of turn {turn:02}", at_ms, 1, 5) for n in range(50)]
         stocks.take(ShardStock.of(0, notes).notes, at_ms)
+        assert set(stocks.items(0)) == {note.item_id for note in notes}
         sizes.append(stocks.nbytes)
     assert max(sizes) < 2 * sizes[0]
+
+
+def test_merchants_that_come_take_the_room_that_others_have_outgrown() -> None:
+    stocks = Stocks(LOW_MINUTES, Interner())
+
+    def stock(first: int, items: int) -> int:
+        notes = [StockNote(f"m{first + m}", f"i{n}", NOON_MS, 0, 1) for n in range(items) for m in range(200)]
+        stocks.take(ShardStock.of(0, notes).notes, NOON_MS)
+        return stocks.nbytes
+
+    assert stock(0, items=3) == stock(200, items=2)
+    assert {tuple(sorted(stocks.items(row))) for row in range(200)} == {("i0", "i1", "i2")}
+    assert {tuple(sorted(stocks.items(row))) for row in range(200, 400)} == {("i0", "i1")}

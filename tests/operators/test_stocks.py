@@ -73,6 +73,16 @@ def test_units_count_where_they_were_sold_in_whatever_order_they_come() -> None:
     assert told(stocks, NOON_MS + 20 * MINUTE_MS)[0][0][2] == 1
 
 
+def test_sales_ahead_of_the_newest_event_so_far_push_out_what_left_the_window_before_them() -> None:
+    stocks = empty(low_minutes=10_000)
+    ahead = NOON_MS + 5 * MINUTE_MS
+    take(stocks, note("cake", 60, ahead, units=10))
+    take(
+        stocks, note("cake", None, NOON_MS, units=5)
+    )  # sixty buckets before: it shares the place of the newest
+    assert told(stocks, ahead)[0][0][2] == 2
+
+
 def test_an_item_with_more_than_the_minutes_left_is_not_low_but_has_an_end() -> None:
     stocks = empty(low_minutes=10)
     take(stocks, note("cake", 60, units=30))
