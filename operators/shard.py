@@ -355,8 +355,7 @@ class Shard:
         Raises ``ValueError`` for another layout version.
         """
         layout, number, state = pickle.loads(block)
-        if layout != STATE_LAYOUT:
-            raise ValueError(f"state has layout {layout}; this version reads layout {STATE_LAYOUT}")
+        refuse_other_layout(layout)
         shard = Shard(number, rules)
         for slot, value in state.items():
             setattr(shard, slot, value)
@@ -367,6 +366,12 @@ class Shard:
         shard.joins.limit_bytes = rules.joins_bytes
         shard.people.budget.limit_bytes = rules.people_bytes
         return shard
+
+
+def refuse_other_layout(layout: int) -> None:
+    """Raises ``ValueError`` for state that another version wrote."""
+    if layout != STATE_LAYOUT:
+        raise ValueError(f"state has layout {layout}; this version reads layout {STATE_LAYOUT}")
 
 
 _STATE = (

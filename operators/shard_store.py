@@ -12,7 +12,7 @@ from operators.bytes_kernels import PADDING_BYTES
 from operators.cut_names import CutNumbers
 from operators.delta import Joins, ShardBaselines, ShardDelta
 from operators.sales_cuts import merge_sales
-from operators.shard import Shard, ShardRules
+from operators.shard import STATE_LAYOUT, Shard, ShardRules, refuse_other_layout
 from operators.state_files import FilesRef, RebaseTurns, StateFiles
 from operators.stock_notes import ShardStock
 
@@ -31,6 +31,8 @@ class ShardRef(NamedTuple):
     """Closed minutes up to here have been handed to the board."""
     watched: tuple[str, ...]
     """Merchants that have a series."""
+    layout: int = 0
+    """``STATE_LAYOUT`` of the version that wrote the files, for a journal says none. 0: not said."""
 
     @property
     def files(self) -> FilesRef:
@@ -144,15 +146,15 @@ class ShardStore:
             self._stock = []
         files = self._files.save(shard.dump)
         watched = np.flatnonzero(shard.columns.watched).tolist()
-        return ShardRef(
-            shard.number, *files, minutes_upto_ms, tuple(shard.merchants.text(row) for row in watched)
-        )
+        names = tuple(shard.merchants.text(row) for row in watched)
+        return ShardRef(shard.number, *files, minutes_upto_ms, names, STATE_LAYOUT)
 
     def load(self, ref: ShardRef, rules: ShardRules) -> Shard:
         """The shard as it was when ``ref`` was made.
 
         Raises ``OSError`` or ``ValueError`` if a file is missing, was cut or has another layout.
         """
+        refuse_other_layout(ref.layout)
         base, blocks = self._files.load(ref.files)
         shard = Shard(ref.shard, rules) if base is None else Shard.load(base, rules)
         for kind, block in blocks:

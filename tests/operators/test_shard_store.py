@@ -169,6 +169,20 @@ def test_state_of_another_layout_is_refused(tmp_path: Path, monkeypatch: pytest.
         Shard.load(block, rules())
 
 
+def test_a_journal_without_a_base_is_refused_by_another_version_too(tmp_path: Path) -> None:
+    shard, store = Shard(1, rules(3)), ShardStore(tmp_path, 1, "run-1", AlwaysTurn())
+    for delta in deltas_of(3, 2):
+        take(shard, store, delta)
+    ref = store.save(shard, -1)
+    assert ref.base is None
+    before = ShardRef(*ref[:-1])  # as they were while they did not say their layout
+    for layout, other in ((STATE_LAYOUT - 1, ref._replace(layout=STATE_LAYOUT - 1)), (0, before)):
+        with pytest.raises(
+            ValueError, match=f"state has layout {layout}; this version reads layout {STATE_LAYOUT}"
+        ):
+            ShardStore(tmp_path, 1, "run-2", AlwaysTurn()).load(other, rules(3))
+
+
 def test_a_quiet_nights_journal_stays_short_to_replay(tmp_path: Path) -> None:
     shard, store = Shard(1, rules(3)), ShardStore(tmp_path, 1, "run-1", AlwaysTurn())
     most = state_files.SMALLEST_JOURNAL_BYTES // state_files.BLOCK_BYTES

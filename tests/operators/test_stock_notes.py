@@ -286,6 +286,16 @@ def test_names_are_told_as_json_writes_them_and_of_those_sold_out_at_once_the_fi
     assert low == json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
 
 
+@pytest.mark.parametrize("merchants", [1, 2, 50])
+def test_names_that_json_makes_six_times_as_long_find_room(merchants: int) -> None:
+    stocks = Stocks(LOW_MINUTES, Interner())
+    names = ["\1" * (MAX_ID_BYTES - 2) + f"{n:02}" for n in range(10)]
+    notes = [StockNote(f"m{m}", name, NOON_MS, 0, 0) for m in range(merchants) for name in names]
+    stocks.take(ShardStock.of(0, notes).notes, NOON_MS)
+    low = json.dumps([[name, 0, 0.0, NOON_MS] for name in names], separators=(",", ":")).encode()
+    assert stocks.texts(stocks.due(NOON_MS), NOON_MS) == [(low, b"%d" % NOON_MS)] * merchants
+
+
 def test_items_that_come_and_go_take_no_more_room_than_those_held_at_a_time() -> None:
     stocks = Stocks(LOW_MINUTES, Interner())
     sizes = []
