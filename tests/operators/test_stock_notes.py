@@ -133,6 +133,13 @@ def test_orders_that_are_refused_say_nothing() -> None:
     assert Reader().read(values) == []
 
 
+def test_names_read_by_the_full_decoder_are_kept_for_their_batch_alone() -> None:
+    decoder = OrderDecoder(Interner(2, 8))
+    for item in ("cake", "tea"):
+        values: list[bytes | None] = [written(order(1, item_id=item), by_the_full_decoder=True)]
+        assert decoder.decode(raw_batch("orders", 0, 0, values, STAMP_MS)).aside == item.encode()
+
+
 def test_the_last_of_two_values_of_a_field_counts() -> None:
     twice = encoded(order(1, at_ms=NOON_MS, item_id="cake", stock_left=5))[:-1]
     values = [
