@@ -40,9 +40,13 @@ class ProcessClock:
         """Remember that a partition has more to read than a batch takes. ``now``: monotonic seconds."""
         self._backlog_until = now + BACKLOG_SECONDS
 
+    def in_backlog(self, now: float) -> bool:
+        """Whether a partition had more to read a moment ago than a batch takes."""
+        return now < self._backlog_until
+
     def publish_seconds(self, asked: float, now: float) -> float:
         """Time until results are handed on again, where ``asked`` is wanted: longer during a backlog."""
-        return max(asked, BACKLOG_PUBLISH_SECONDS) if now < self._backlog_until else asked
+        return max(asked, BACKLOG_PUBLISH_SECONDS) if self.in_backlog(now) else asked
 
     def note_baselines(self, progress: Progress) -> None:
         """Remember that a partition of baselines has been read to its end, once it has."""

@@ -32,6 +32,9 @@ REFRESH_SECONDS = 30.0
 """Time in which every merchant is handed on once more: quiet ones' multiples change as time passes."""
 ROWS_A_TURN = 4096
 """Most merchants that a shard hands on at once: some 20 ms, during which the flow reads nothing."""
+ROWS_IN_BACKLOG = 256
+"""The same while a backlog is read, half of them those that sell most: with a million merchants, handing on
+all that changed would take most of the machine, and what it says is old before it is read."""
 SUMMARY_SHARE = 0.05
 """Most of the time that a shard spends on summaries."""
 
@@ -153,7 +156,8 @@ class ShardLogic(StatefulBatchLogic[ShardInput, ShardOutput, ShardRef | None]):
                 shard.outbox.refresh_all()
             else:
                 self._refresh(shard, now)
-            output.rows = shard.outbox.take(None if last else ROWS_A_TURN)
+            most = ROWS_IN_BACKLOG if self._clock.in_backlog(now) else ROWS_A_TURN
+            output.rows = shard.outbox.take(None if last else most)
             self._next_rows = now + self._clock.publish_seconds(self._publish_seconds, now)
         if last or now >= self._next_summary:
             # CPU time: on a busy machine, above all after a restart, most of the time is others'.

@@ -6,6 +6,7 @@ also when that is killed with ``kill -9``.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -14,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 import redis
 from confluent_kafka import KafkaException
@@ -58,6 +59,8 @@ class EmbeddedServer(ABC):
     """
 
     title = "server"
+    environment: ClassVar[Mapping[str, str]] = {}
+    """Variables that are set for it unless they are already."""
 
     def __init__(self, port: int = 0, *, outlive: bool = False) -> None:
         self.port = port
@@ -121,7 +124,12 @@ class EmbeddedServer(ABC):
     def _launch(self) -> None:
         self._home = Path(tempfile.mkdtemp(prefix="warroom-"))
         with (self._home / "output").open("wb") as output:
-            self._process = start(self.command(self._home), output=output, outlive_parent=self._outlive)
+            self._process = start(
+                self.command(self._home),
+                output=output,
+                environment={**self.environment, **os.environ},
+                outlive_parent=self._outlive,
+            )
 
     @property
     def is_alive(self) -> bool:
@@ -189,6 +197,9 @@ class EmbeddedRedis(EmbeddedServer):
     """
 
     title = "embedded Redis"
+    environment: ClassVar[Mapping[str, str]] = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=60000"}
+    """It allocates by glibc, whose usual cache holds 7 pieces of a size: a transaction of 256 merchants frees
+    20,000, and merging those cost 20 to 90 us a merchant instead of 12."""
 
     def __init__(
         self,
