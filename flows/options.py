@@ -36,7 +36,7 @@ class RedisOptions:
 
     url: str
     prefix: str = DEFAULT_PREFIX
-    publish_interval_ms: int = 500
+    publish_interval_ms: int = 200
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 from weakref import WeakKeyDictionary
 
-REST_SECONDS: Final = 0.02
+REST_SECONDS: Final = 0.03
 """Pause of a partition that had little: a batch costs every shard a visit, so tiny ones waste the CPU."""
 LONGEST_SLEEP_SECONDS: Final = 0.002
 BATCH_BYTES: Final = 32 * 1024 * 1024

@@ -50,7 +50,7 @@ class PublisherSettings:
 
     url: str
     prefix: str = redis_layout.DEFAULT_PREFIX
-    publish_interval_ms: int = 500
+    publish_interval_ms: int = 200
     writer: int = 0
     timeout_s: float = 5.0
     """Longest wait for an answer before the connection is given up."""

@@ -32,9 +32,11 @@ REFRESH_SECONDS = 30.0
 """Time in which every merchant is handed on once more: quiet ones' multiples change as time passes."""
 ROWS_A_TURN = 4096
 """Most merchants that a shard hands on at once: some 20 ms, during which the flow reads nothing."""
-ROWS_IN_BACKLOG = 256
+ROWS_IN_BACKLOG = 768
 """The same while a backlog is read, half of them those that sell most: with a million merchants, handing on
 all that changed would take most of the machine, and what it says is old before it is read."""
+ROWS_SHARE = 0.1
+"""Most of the time that a shard spends on results; another thread needs three times as much to write them."""
 SUMMARY_SHARE = 0.05
 """Most of the time that a shard spends on summaries."""
 
@@ -149,32 +151,35 @@ class ShardLogic(StatefulBatchLogic[ShardInput, ShardOutput, ShardRef | None]):
         if shard is None:
             return
         now = time.monotonic()
+        asked = self._clock.publish_seconds(self._publish_seconds, now)
+        # CPU time: on a busy machine, above all after a restart, most of the time is others'.
+        begun = time.thread_time()
         if last or now >= self._next_rows:
-            if self._lost(shard.number):
-                shard.outbox.touch()
-            if last:
-                shard.outbox.refresh_all()
-            else:
-                self._refresh(shard, now)
-            most = ROWS_IN_BACKLOG if self._clock.in_backlog(now) else ROWS_A_TURN
-            output.rows = shard.outbox.take(None if last else most)
-            self._next_rows = now + self._clock.publish_seconds(self._publish_seconds, now)
-        if last or now >= self._next_summary:
-            # CPU time: on a busy machine, above all after a restart, most of the time is others'.
+            output.rows = self._take_results(shard, now, last=last)
+            self._next_rows = now + max(asked, (time.thread_time() - begun) / ROWS_SHARE)
             begun = time.thread_time()
-            output.summary = shard.outbox.summary()
-            self._metrics.shard(output.summary)
-            self._tell_forgotten(output.summary)
-            if self._baselines_told != shard.baselines_at:
-                self._baselines_told = shard.baselines_at
-                output.category_days = category_days(
-                    shard.number, shard.columns, shard.baselines, shard.zones
-                )
-            if output.summary.minutes:
-                self._minutes_upto_ms = output.summary.minutes[-1].minute_ms + MINUTE_MS
-            cost = time.thread_time() - begun
-            asked = self._clock.publish_seconds(self._publish_seconds, now)
-            self._next_summary = now + max(asked, cost / SUMMARY_SHARE)
+        if last or now >= self._next_summary:
+            self._summarise(shard, output)
+            self._next_summary = now + max(asked, (time.thread_time() - begun) / SUMMARY_SHARE)
+
+    def _take_results(self, shard: Shard, now: float, *, last: bool) -> MerchantRows | None:
+        if self._lost(shard.number):
+            shard.outbox.touch()
+        if last:
+            shard.outbox.refresh_all()
+            return shard.outbox.take()
+        self._refresh(shard, now)
+        return shard.outbox.take(ROWS_IN_BACKLOG if self._clock.in_backlog(now) else ROWS_A_TURN)
+
+    def _summarise(self, shard: Shard, output: ShardOutput) -> None:
+        output.summary = shard.outbox.summary()
+        self._metrics.shard(output.summary)
+        self._tell_forgotten(output.summary)
+        if self._baselines_told != shard.baselines_at:
+            self._baselines_told = shard.baselines_at
+            output.category_days = category_days(shard.number, shard.columns, shard.baselines, shard.zones)
+        if output.summary.minutes:
+            self._minutes_upto_ms = output.summary.minutes[-1].minute_ms + MINUTE_MS
 
     def _tell_forgotten(self, summary: ShardSummary) -> None:
         if summary.forgotten_joins > self._forgotten:
@@ -209,9 +214,11 @@ class ShardLogic(StatefulBatchLogic[ShardInput, ShardOutput, ShardRef | None]):
     def on_eof(self) -> tuple[list[ShardOutput], bool]:
         """The end of the input, or of this run: hand on everything that is not handed on."""
         output = ShardOutput()
+        started = self._clock.stages.start()
         if self._shard_held is not None:
             output.rollups = self._shard_held.for_rollups.take()
         self._hand_on(output, last=True)
+        self._clock.stages.lap(RESULTS, started)
         return [output], StatefulBatchLogic.RETAIN
 
     def snapshot(self) -> ShardRef | None:

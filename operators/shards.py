@@ -10,8 +10,12 @@ from __future__ import annotations
 
 from typing import Final
 
-SHARDS: Final = 24
-"""Divided evenly by 1, 2, 3, 4, 6, 8, 12 and 24 workers. Part of the state's layout."""
+SHARDS: Final = 8
+"""Divided evenly by 1, 2, 4 and 8 workers; more than 8 find no shard. Part of the state's layout.
+
+Every batch of a partition visits every shard, which costs the same few hundred microseconds however little it
+brings: with 24 shards, 100,000 orders a second took 1.3 cores, with 8 they take 0.95.
+"""
 
 BOARD_KEY: Final = "board"
 """The one key that merges what concerns all shards."""

@@ -72,7 +72,7 @@ def test_a_supervisor_starts_workers_before_it_imports_anything_that_takes_its_t
     assert slow & set(known.split()) == set()
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3, 4, 6, 8, 12, 24])
+@pytest.mark.parametrize("workers", [1, 2, 4, 8])
 def test_every_worker_gets_the_same_number_of_shards(workers: int) -> None:
     homes = [route_hash(key) % workers for key in SHARD_KEYS]
     assert {homes.count(worker) for worker in range(workers)} == {SHARDS // workers}

@@ -121,7 +121,7 @@ class RedisSettings(Section):
     )
     prefix: str = Field(default=DEFAULT_PREFIX, min_length=1, description="text that every key starts with")
     publish_interval_ms: int = Field(
-        default=500, ge=50, le=60_000, description="whole milliseconds from 50 to 60000"
+        default=200, ge=50, le=60_000, description="whole milliseconds from 50 to 60000"
     )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,7 +17,7 @@ from operators.delta import ShardBaselines, ShardDelta
 from operators.metrics import Metrics
 from operators.process_clock import ProcessClock
 from operators.shard import Shard
-from operators.shard_logic import ShardLogic
+from operators.shard_logic import ROWS_IN_BACKLOG, ShardLogic
 from operators.shards import SHARD_KEYS
 from operators.tally import shard_of_merchant
 from schemas.windows import GMV
@@ -129,11 +132,11 @@ HOUR_SECONDS = 3_600.0
 """Between results: none of these tests waits for it."""
 
 
-def a_logic() -> ShardLogic:
+def a_logic(clock: ProcessClock | None = None) -> ShardLogic:
     return ShardLogic(
         rules(),
         lambda _: None,
-        ProcessClock(),
+        clock or ProcessClock(),
         Metrics(CollectorRegistry()),
         lambda _: False,
         HOUR_SECONDS,
@@ -160,9 +163,31 @@ def test_later_results_wait_for_their_interval() -> None:
     assert told_of(logic, delta_of(room, 2)) == []
 
 
-def delta_of(room: WarRoom, number: int) -> ShardDelta:
-    """What one order of m1 is to its shard."""
-    values: list[bytes | None] = [encoded(order(number, "m1", NOON_MS))]
+def test_during_a_backlog_a_shard_hands_on_few_merchants_and_those_that_sell_most_among_them() -> None:
+    clock = ProcessClock()
+    clock.note_backlog(time.monotonic() + HOUR_SECONDS)
+    merchants = of_one_shard(ROWS_IN_BACKLOG + 100)
+    told = told_of(a_logic(clock), delta_of(WarRoom(rules()), 1, merchants))
+    assert len(told) == ROWS_IN_BACKLOG
+    best = merchants[-ROWS_IN_BACKLOG // 2 :]  # they sold most, and are heard of last
+    assert set(best) <= set(told)
+
+
+def test_at_the_end_a_shard_hands_on_whoever_was_kept_waiting_by_a_backlog() -> None:
+    clock = ProcessClock()
+    clock.note_backlog(time.monotonic() + HOUR_SECONDS)
+    logic, merchants = a_logic(clock), of_one_shard(ROWS_IN_BACKLOG + 100)
+    told = told_of(logic, delta_of(WarRoom(rules()), 1, merchants))
+    outputs, _ = logic.on_eof()
+    rest = [m for output in outputs if output.rows is not None for m in output.rows.merchant_ids]
+    assert set(told) | set(rest) == set(merchants)
+
+
+def delta_of(room: WarRoom, number: int, merchants: Sequence[str] = ("m1",)) -> ShardDelta:
+    """What one order of each of these merchants is to their shard; the amounts rise."""
+    values: list[bytes | None] = [
+        encoded(order(number + n, merchant, NOON_MS, amount=100 + n)) for n, merchant in enumerate(merchants)
+    ]
     deltas = dict(room.lanes[0].take(raw_batch("orders", 0, number, values, NOON_MS)).to_shards)
     delta = deltas[SHARD_KEYS[shard_of_merchant("m1")]]
     assert isinstance(delta, ShardDelta)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from operators.kafka_pace import BATCH_BYTES, FIRST_BATCH_MESSAGES, Pacer, batch_limit
+from operators.kafka_pace import BATCH_BYTES, FIRST_BATCH_MESSAGES, REST_SECONDS, Pacer, batch_limit
 
 PLENTY = 1 << 40
 
@@ -60,5 +60,5 @@ def test_sleep_ends_with_the_shortest_rest() -> None:
     pacer = Pacer(sleep=slept.append)
     quiet = Part()
     pacer.rest(quiet, 0.0)
-    pacer.resting(quiet, 0.0195)
+    pacer.resting(quiet, REST_SECONDS - 0.0005)
     assert [round(s, 6) for s in slept] == [0.0005]
