@@ -67,9 +67,10 @@ class EventLane(Generic[C]):
         deltas, rollups = self._tally.deltas(
             decoded, self._suspect_before_ms(), self._progress(Standing.LIVE)
         )
+        stock = self._tally.stock(decoded)
         stages.lap(TALLY, started)
         return LaneOutput(
-            to_shards=[*zip(SHARD_KEYS, deltas, strict=True), *self._tally.stock(decoded)],
+            to_shards=[*zip(SHARD_KEYS, deltas, strict=True), *stock],
             to_rollups=[(ROLLUPS_KEY, rollups)],
             dead_letters=decoded.dead_letters,
             messages=len(raw),

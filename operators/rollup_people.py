@@ -28,13 +28,21 @@ _PLANE_BYTES: Final = 4 * PLANE_REGISTERS
 
 
 @compiled
-def stamp_cells(places: I32, cells: I32, buckets: I64, stamps: U32, touched: U8) -> None:
-    """Note when each rank was last seen; ``stamps``: places x ranks x registers, 0 = never."""
+def stamp_cells(places: I32, cells: I32, buckets: I64, stamps: U32, touched: U8, news: I32) -> int:
+    """Note when each rank was last seen; ``stamps``: places x ranks x registers, 0 = never.
+
+    The number of entries that changed a stamp, which ``news`` names: repeating the others changes nothing.
+    """
+    found = 0
     for i in range(len(places)):
         rank, register = (cells[i] >> 16) - 1, cells[i] & 0xFFFF
         touched[places[i], rank] = 1
         bucket = np.uint32(min(buckets[i], MOST_STAMP))
-        stamps[places[i], rank, register] = max(stamps[places[i], rank, register], bucket)
+        if bucket > stamps[places[i], rank, register]:
+            stamps[places[i], rank, register] = bucket
+            news[found] = i
+            found += 1
+    return found
 
 
 @allocating
@@ -63,9 +71,12 @@ class RollupPeople:
         self._stamps: U32 = np.zeros((MOST_PLACES, MOST_RANK, PLANE_REGISTERS), np.uint32)
         self._touched: U8 = np.zeros((MOST_PLACES, MOST_RANK), np.uint8)
 
-    def add(self, people: People) -> None:
-        """Take cells; places are of rows."""
-        stamp_cells(people.place, people.cell, people.bucket, self._stamps, self._touched)
+    def add(self, people: People) -> People:
+        """Take cells; places are of rows. Those that say something new: they alone change the state."""
+        news = np.empty(len(people.place), np.int32)
+        found = stamp_cells(people.place, people.cell, people.bucket, self._stamps, self._touched, news)
+        mine = news[:found]
+        return People(people.place[mine], people.cell[mine], people.bucket[mine])
 
     def counts(self, rows: I64, newest_ms: int, day_ms: int, sale_bucket: int) -> F64:
         """n x DISTINCT x DISTINCT_WINDOWS, whole numbers; NaN where a roll-up tells nothing."""

@@ -92,11 +92,10 @@ class Rollups:
         self._add(rows, delta.buckets, delta.sums, delta.events)
         value, kind = np.divmod(delta.people.place, KINDS)
         place = KINDS * row_of[value] + kind
-        people = delta.people._replace(place=place)
-        self.people.add(people)
+        news = self.people.add(delta.people._replace(place=place))
         if self.noting:
             self._noted.append((rows, delta.buckets, delta.sums, delta.events))
-            self._noted_people.append(people)
+            self._noted_people.append(news)
 
     def _advance(self, newest_ms: int) -> None:
         self.windows.advance(max(self.clock.newest_ms, newest_ms), len(self.values))
@@ -165,8 +164,8 @@ class Rollups:
         """
         rows, buckets, sums, events = _added_up(self._noted)
         first, self._noted, self._noted_values = self._noted_values, [], len(self.values)
-        people = newest_of(self._noted_people)
-        self._noted_people = []
+        noted, self._noted_people = self._noted_people or [People.nobody()], []
+        people = People(*(np.concatenate(column) for column in zip(*noted, strict=True)))
         heard = [p for p in self.clock.progress.values() if p is not None]
         block = _Taken(
             layout=ROLLUPS_LAYOUT,
@@ -226,34 +225,10 @@ class Rollups:
         return rollups
 
 
-_CELL_BITS: Final = 21
-"""A rank up to 31 above 16 bits of a register."""
-_TIME_BITS: Final = 16
 _STATE: Final = (
     *("clock", "values", "columns", "windows", "events", "people"),
     *("_row_of", "_shown", "_packed_minute"),
 )
-
-
-def newest_of(noted: list[People]) -> People:
-    """The newest bucket of each cell, cells in ascending order of place and cell."""
-    if not noted:
-        return People.nobody()
-    place, cell, bucket = (np.concatenate(column) for column in zip(*noted, strict=True))
-    if not len(place):
-        return People.nobody()
-    # One sort of numbers made of place, cell and time takes a quarter of a sort by three columns.
-    oldest = int(bucket.min())
-    if int(bucket.max()) - oldest < 1 << _TIME_BITS:
-        key = (place.astype(np.int64) << _CELL_BITS | cell) << _TIME_BITS | (bucket - oldest)
-        key.sort()
-        key = key[np.append(np.diff(key >> _TIME_BITS) != 0, True)]
-        place, cell = key >> (_CELL_BITS + _TIME_BITS), key >> _TIME_BITS & ((1 << _CELL_BITS) - 1)
-        return People(place.astype(np.int32), cell.astype(np.int32), (key & ((1 << _TIME_BITS) - 1)) + oldest)
-    order = np.lexsort((-bucket, cell, place))
-    place, cell, bucket = place[order], cell[order], bucket[order]
-    first = np.flatnonzero(np.diff(place, prepend=-1) | np.diff(cell, prepend=-1))
-    return People(place[first], cell[first], bucket[first])
 
 
 def _added_up(noted: list[tuple[I32, I64, I64, I64]]) -> tuple[I32, I64, I64, I64]:
