@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 REST_SECONDS: Final = 0.03
 """Pause of a partition that had little: a batch costs every shard a visit, so tiny ones waste the CPU."""
-LONGEST_SLEEP_SECONDS: Final = 0.002
+LONGEST_SLEEP_SECONDS: Final = 0.005
 BATCH_BYTES: Final = 32 * 1024 * 1024
 """Aim for the size of a batch of large messages."""
 FIRST_BATCH_MESSAGES: Final = 1_000

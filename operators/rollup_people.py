@@ -28,10 +28,11 @@ _PLANE_BYTES: Final = 4 * PLANE_REGISTERS
 
 
 @compiled
-def stamp_cells(places: I32, cells: I32, buckets: I64, stamps: U32, touched: U8, news: I32) -> int:
+def stamp_cells(places: I32, cells: I32, buckets: I64, stamps: U32, touched: U8, noted: U8, news: I32) -> int:
     """Note when each rank was last seen; ``stamps``: places x ranks x registers, 0 = never.
 
-    The number of entries that changed a stamp, which ``news`` names: repeating the others changes nothing.
+    Stamps that change and are not ``noted`` (shaped like them) yet become so, and their numbers go to ``news``.
+    How many they are.
     """
     found = 0
     for i in range(len(places)):
@@ -40,8 +41,10 @@ def stamp_cells(places: I32, cells: I32, buckets: I64, stamps: U32, touched: U8,
         bucket = np.uint32(min(buckets[i], MOST_STAMP))
         if bucket > stamps[places[i], rank, register]:
             stamps[places[i], rank, register] = bucket
-            news[found] = i
-            found += 1
+            if noted[places[i], rank, register] == 0:
+                noted[places[i], rank, register] = 1
+                news[found] = (places[i] * MOST_RANK + rank) * PLANE_REGISTERS + register
+                found += 1
     return found
 
 
@@ -70,13 +73,33 @@ class RollupPeople:
     def __init__(self) -> None:
         self._stamps: U32 = np.zeros((MOST_PLACES, MOST_RANK, PLANE_REGISTERS), np.uint32)
         self._touched: U8 = np.zeros((MOST_PLACES, MOST_RANK), np.uint8)
+        self._begin_notes()
 
-    def add(self, people: People) -> People:
-        """Take cells; places are of rows. Those that say something new: they alone change the state."""
+    def _begin_notes(self) -> None:
+        self._noted: U8 = np.zeros(self._stamps.shape, np.uint8)
+        self._news: list[I32] = []
+
+    def add(self, people: People) -> None:
+        """Take cells; places are of rows."""
         news = np.empty(len(people.place), np.int32)
-        found = stamp_cells(people.place, people.cell, people.bucket, self._stamps, self._touched, news)
-        mine = news[:found]
-        return People(people.place[mine], people.cell[mine], people.bucket[mine])
+        found = stamp_cells(
+            people.place, people.cell, people.bucket, self._stamps, self._touched, self._noted, news
+        )
+        if found:
+            self._news.append(news[:found].copy())
+
+    def changed(self) -> tuple[I32, U32]:
+        """Numbers and values of the stamps that changed since the last call, each once, in no order."""
+        numbers = np.concatenate(self._news) if self._news else np.zeros(0, np.int32)
+        self._news = []
+        self._noted.reshape(-1)[numbers] = 0
+        return numbers, self._stamps.reshape(-1)[numbers]
+
+    def restore(self, numbers: I32, values: U32) -> None:
+        """Take what ``changed`` told."""
+        stamps = self._stamps.reshape(-1)
+        stamps[numbers] = np.maximum(stamps[numbers], values)
+        self._touched.reshape(-1)[numbers // PLANE_REGISTERS] = 1
 
     def counts(self, rows: I64, newest_ms: int, day_ms: int, sale_bucket: int) -> F64:
         """n x DISTINCT x DISTINCT_WINDOWS, whole numbers; NaN where a roll-up tells nothing."""
@@ -107,3 +130,4 @@ class RollupPeople:
         self._touched, planes = state
         self._stamps = np.zeros((MOST_PLACES, MOST_RANK, PLANE_REGISTERS), np.uint32)
         self._stamps[self._touched != 0] = planes
+        self._begin_notes()

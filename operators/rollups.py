@@ -20,14 +20,14 @@ from operators.batches import I32, I64, NO_EVENT_MS, Progress, Standing
 from operators.changes import ALL_CHANGED
 from operators.event_clock import EventClock
 from operators.merchant_columns import MerchantColumns
-from operators.people_cells import KINDS, People
+from operators.people_cells import KINDS
 from operators.rollup_delta import RollupDelta, Value
 from operators.rollup_people import RollupPeople
 from operators.windows import Windows
 from schemas.rollups import DIMENSIONS, OTHER, UNKNOWN, VALUES_SHOWN
 from schemas.windows import FINEST_BUCKET_MS, MEASURES
 
-ROLLUPS_LAYOUT: Final = 2
+ROLLUPS_LAYOUT: Final = 3
 """Version of what ``dump`` and ``taken`` write; state of another version is refused."""
 
 
@@ -53,7 +53,7 @@ class _Taken(msgspec.Struct, array_like=True, frozen=True):
     buckets: bytes
     sums: bytes
     events: bytes
-    people: tuple[bytes, bytes, bytes]
+    people: tuple[bytes, bytes]
 
 
 _DECODER: Final = msgspec.msgpack.Decoder(_Taken)
@@ -77,7 +77,6 @@ class Rollups:
         self.noting = False
         """Whether ``taken`` will be asked what was taken."""
         self._noted: list[tuple[I32, I64, I64, I64]] = []
-        self._noted_people: list[People] = []
         self._noted_values = 0
 
     def take(self, delta: RollupDelta) -> None:
@@ -92,10 +91,9 @@ class Rollups:
         self._add(rows, delta.buckets, delta.sums, delta.events)
         value, kind = np.divmod(delta.people.place, KINDS)
         place = KINDS * row_of[value] + kind
-        news = self.people.add(delta.people._replace(place=place))
+        self.people.add(delta.people._replace(place=place))
         if self.noting:
             self._noted.append((rows, delta.buckets, delta.sums, delta.events))
-            self._noted_people.append(news)
 
     def _advance(self, newest_ms: int) -> None:
         self.windows.advance(max(self.clock.newest_ms, newest_ms), len(self.values))
@@ -164,8 +162,7 @@ class Rollups:
         """
         rows, buckets, sums, events = _added_up(self._noted)
         first, self._noted, self._noted_values = self._noted_values, [], len(self.values)
-        noted, self._noted_people = self._noted_people or [People.nobody()], []
-        people = People(*(np.concatenate(column) for column in zip(*noted, strict=True)))
+        numbers, stamps = self.people.changed()
         heard = [p for p in self.clock.progress.values() if p is not None]
         block = _Taken(
             layout=ROLLUPS_LAYOUT,
@@ -176,7 +173,7 @@ class Rollups:
             buckets=buckets.tobytes(),
             sums=sums.tobytes(),
             events=events.tobytes(),
-            people=(people.place.tobytes(), people.cell.tobytes(), people.bucket.tobytes()),
+            people=(numbers.tobytes(), stamps.tobytes()),
         )
         return msgspec.msgpack.encode(block)
 
@@ -192,12 +189,8 @@ class Rollups:
             self._shown[value[0]] += value[1] not in (UNKNOWN, OTHER)
             self._new_row(value)
         self._noted_values = len(self.values)
-        place, cell, bucket = taken.people
-        self.people.add(
-            People(
-                np.frombuffer(place, np.int32), np.frombuffer(cell, np.int32), np.frombuffer(bucket, np.int64)
-            )
-        )
+        numbers, stamps = taken.people
+        self.people.restore(np.frombuffer(numbers, np.int32), np.frombuffer(stamps, np.uint32))
         rows = np.frombuffer(taken.rows, np.int32)
         if len(rows):
             sums = np.frombuffer(taken.sums, np.int64).reshape(len(rows), len(MEASURES))

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from operators.kafka_pace import BATCH_BYTES, FIRST_BATCH_MESSAGES, REST_SECONDS, Pacer, batch_limit
+from operators.kafka_pace import (
+    BATCH_BYTES,
+    FIRST_BATCH_MESSAGES,
+    LONGEST_SLEEP_SECONDS,
+    REST_SECONDS,
+    Pacer,
+    batch_limit,
+)
 
 PLENTY = 1 << 40
 
@@ -41,7 +48,7 @@ def test_thread_sleeps_only_while_every_partition_rests() -> None:
     assert slept == []
     pacer.rest(busy, 0.001)
     assert pacer.resting(quiet, 0.001)
-    assert slept == [0.002]
+    assert slept == [LONGEST_SLEEP_SECONDS]
 
 
 def test_partition_that_was_closed_keeps_nobody_awake() -> None:
@@ -52,7 +59,7 @@ def test_partition_that_was_closed_keeps_nobody_awake() -> None:
     pacer.rest(quiet, 0.0)
     pacer.leave(gone)
     pacer.resting(quiet, 0.001)
-    assert slept == [0.002]
+    assert slept == [LONGEST_SLEEP_SECONDS]
 
 
 def test_sleep_ends_with_the_shortest_rest() -> None:
