@@ -31,8 +31,8 @@ _PLANE_BYTES: Final = 4 * PLANE_REGISTERS
 def stamp_cells(places: I32, cells: I32, buckets: I64, stamps: U32, touched: U8, noted: U8, news: I32) -> int:
     """Note when each rank was last seen; ``stamps``: places x ranks x registers, 0 = never.
 
-    Stamps that change and are not ``noted`` (shaped like them) yet become so, and their numbers go to ``news``.
-    How many they are.
+    Stamps that change and are not ``noted`` yet become so; their numbers go to ``news``.
+    Returns how many.
     """
     found = 0
     for i in range(len(places)):

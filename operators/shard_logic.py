@@ -167,7 +167,8 @@ class ShardLogic(StatefulBatchLogic[ShardInput, ShardOutput, ShardRef | None]):
             shard.outbox.touch()
         if last:
             shard.outbox.refresh_all()
-            return shard.outbox.take()
+            # Who is told to stop has to end soon, and the next run hands on everything.
+            return shard.outbox.take(ROWS_A_TURN if self._clock.stopping else None)
         self._refresh(shard, now)
         return shard.outbox.take(ROWS_IN_BACKLOG if self._clock.in_backlog(now) else ROWS_A_TURN)
 

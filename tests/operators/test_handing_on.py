@@ -183,6 +183,18 @@ def test_at_the_end_a_shard_hands_on_whoever_was_kept_waiting_by_a_backlog() -> 
     assert set(told) | set(rest) == set(merchants)
 
 
+def test_a_shard_that_is_told_to_stop_hands_on_no_more_than_in_a_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("operators.shard_logic.ROWS_A_TURN", 20)
+    clock = ProcessClock()
+    logic, merchants = a_logic(clock), of_one_shard(50)
+    told_of(logic, delta_of(WarRoom(rules()), 1, merchants))
+    clock.stopping = True
+    outputs, _ = logic.on_eof()
+    assert [len(output.rows) for output in outputs if output.rows is not None] == [20]
+
+
 def delta_of(room: WarRoom, number: int, merchants: Sequence[str] = ("m1",)) -> ShardDelta:
     """What one order of each of these merchants is to their shard; the amounts rise."""
     values: list[bytes | None] = [
