@@ -176,7 +176,7 @@ def test_the_values_of_every_dimension_sum_to_all_merchants(seed: int) -> None:
 @settings(deadline=None, max_examples=6, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32), span_ms=st.sampled_from([10 * MINUTE_MS, 2 * DAY_MS]))
 def test_people_of_roll_ups_are_those_of_the_events(seed: int, span_ms: int) -> None:
-    """Few people are counted right; 300 of 1,536 registers seldom meet: one may be missing, hardly ever two."""
+    """Few people are counted right; 300 of 1,536 registers seldom meet: one may be missing, rarely two."""
     orders, clicks = seeded_night(seed, 300, span_ms)
     found = people_of(run(orders, clicks, seed, 40).rollups)
     expected = people_plainly(orders + clicks)
