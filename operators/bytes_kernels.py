@@ -209,7 +209,11 @@ def _rehash(slots: I32, hashes: U64, rows: int) -> None:
 @compiled
 def intern_packed(table: InternTable, data: U8, offsets: I32, hashes: U64, rows: I32) -> None:
     """Intern ids packed one after the other: id ``i`` is ``data[offsets[i] : offsets[i + 1]]``."""
+    mask = len(table.slots) - 1
     for i in range(len(rows)):
+        soon = i + AHEAD
+        if soon < len(rows):
+            prefetch(table.slots, np.int64(hashes[soon] & np.uint64(0x7FFFFFFFFFFFFFFF)) & mask)
         rows[i] = intern(table, data, offsets[i], offsets[i + 1] - offsets[i], hashes[i])
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from operators.batches import I32, I64, NO_EVENT_MS, U8, U16
 from operators.bucket_columns import Grid
-from operators.bytes_kernels import compiled
+from operators.bytes_kernels import AHEAD, compiled, prefetch
 from operators.calendar_days import DayBounds
 from operators.changes import CLICK_CHANGED, CLICK_SHIFT, ORDER_SHIFT
 from operators.merchant_columns import MerchantColumns
@@ -34,6 +34,9 @@ DAY_WINDOW = WINDOWS.index(DAY)
 SALE_WINDOW = WINDOWS.index(SALE)
 BUCKETS_A_MINUTE = MINUTE_MS // FINEST_BUCKET_MS
 BUCKETS_A_TEN_MINUTES = 10 * MINUTE_MS // FINEST_BUCKET_MS
+_SUMS_WIDE = len(WINDOWS) * MEASURES_WIDE
+_LINES = (_SUMS_WIDE + 7) // 8
+"""Cache lines that the sums of a merchant take."""
 NEVER = 1 << 60
 """A bucket number or a time beyond all others."""
 
@@ -73,7 +76,12 @@ def add_to_sums(
 
     ``oldest``: for each sliding window, the oldest finest bucket that it holds.
     """
+    flat = sums.reshape(-1)
     for i in range(len(rows)):
+        if i + AHEAD < len(rows):
+            start = np.int64(rows[i + AHEAD]) * _SUMS_WIDE
+            for line in range(_LINES):
+                prefetch(flat, start + 8 * line)
         row = rows[i]
         bucket = buckets[i]
         groups = _groups_of(values[i])
