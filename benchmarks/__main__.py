@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -121,19 +122,24 @@ def run(name: str) -> Result:
         return EMBEDDED_BENCHMARKS[name](place)
 
 
+def asked(arguments: Sequence[str]) -> tuple[list[str], bool]:
+    """The benchmarks that a command line names, and whether their results are to be kept."""
+    names = [*KAFKA_BENCHMARKS, *EMBEDDED_BENCHMARKS, *SUITES]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=names, metavar="NAME", help=", ".join(names))
+    parser.add_argument("--no-keep", action="store_true", help="print only")
+    given = parser.parse_args(arguments)
+    chosen = [name for asked in given.names or ["all"] for name in SUITES.get(asked, [asked])]
+    return chosen, not given.no_keep
+
+
 def main() -> None:
     """Run what was asked for, show and keep the results."""
-    names = [*KAFKA_BENCHMARKS, *EMBEDDED_BENCHMARKS, *SUITES]
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "names", nargs="*", default=["all"], choices=names, metavar="NAME", help=", ".join(names)
-    )
-    parser.add_argument("--no-keep", action="store_true", help="print only")
-    given = parser.parse_args()
-    for name in [n for asked in given.names for n in SUITES.get(asked, [asked])]:
+    names, keep = asked(sys.argv[1:])
+    for name in names:
         result = run(name)
         results.show(result)
-        if not given.no_keep:
+        if keep:
             results.keep(result)
             results.write_page()
 
