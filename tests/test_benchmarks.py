@@ -22,4 +22,6 @@ def test_an_unknown_name_is_refused_with_those_there_are(capsys: pytest.CaptureF
     with pytest.raises(SystemExit) as refused:
         asked(["speed"])
     assert refused.value.code == 2
-    assert "'latency'" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "there is no benchmark 'speed'" in said
+    assert "latency" in said
