@@ -28,7 +28,7 @@ def catch_up(place: Place, rate: int, outage_seconds: float, rounds: int) -> Res
         f"After {outage_seconds:g} s without the war room, how long from its start until it is live again "
         f"at {rate:,} orders/s?",
         [Figure.of("start to live", "s", seconds, "≤ 15")],
-        f"{rounds} rounds; broker, Redis, loadgen and two workers on the same cores.",
+        f"{rounds} rounds; Apache Kafka, Redis, loadgen and two workers on the same cores.",
     )
 
 

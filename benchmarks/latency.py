@@ -29,7 +29,7 @@ def latency(place: Place, rate: int, seconds: float, rounds: int) -> Result:
         "latency",
         f"From when an order is due until Redis shows it, at {rate:,} orders/s?",
         [Figure.of(name, "ms", [w[name] for w in waits], goal) for name, goal in goals.items()],
-        f"{rounds} rounds of {seconds:g} s, {PROBES_A_SECOND} probes/s; broker, Redis, loadgen, probe "
+        f"{rounds} rounds of {seconds:g} s, {PROBES_A_SECOND} probes/s; Apache Kafka, Redis, loadgen, probe "
         "and two workers on the same cores.",
     )
 
