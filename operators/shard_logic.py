@@ -37,6 +37,8 @@ ROWS_IN_BACKLOG = 768
 all that changed would take most of the machine, and what it says is old before it is read."""
 ROWS_SHARE = 0.1
 """Most of the time that a shard spends on results; another thread needs three times as much to write them."""
+SUMMARY_INTERVALS = 2
+"""Publish intervals between two summaries: they look at all merchants, also at those that did not change."""
 SUMMARY_SHARE = 0.05
 """Most of the time that a shard spends on summaries."""
 
@@ -160,6 +162,7 @@ class ShardLogic(StatefulBatchLogic[ShardInput, ShardOutput, ShardRef | None]):
             begun = time.thread_time()
         if last or now >= self._next_summary:
             self._summarise(shard, output)
+            asked *= SUMMARY_INTERVALS
             self._next_summary = now + max(asked, (time.thread_time() - begun) / SUMMARY_SHARE)
 
     def _take_results(self, shard: Shard, now: float, *, last: bool) -> MerchantRows | None:
