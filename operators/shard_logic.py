@@ -32,9 +32,11 @@ REFRESH_SECONDS = 30.0
 """Time in which every merchant is handed on once more: quiet ones' multiples change as time passes."""
 ROWS_A_TURN = 4096
 """Most merchants that a shard hands on at once: some 20 ms, during which the flow reads nothing."""
-ROWS_IN_BACKLOG = 768
-"""The same while a backlog is read, half of them those that sell most: with a million merchants, handing on
-all that changed would take most of the machine, and what it says is old before it is read."""
+ROWS_IN_BACKLOG = 256
+"""The same while a backlog is read, half of them those that sell most, and the first time, when nobody knows
+yet whether there is one: with a million merchants, handing on all that changed would take most of the
+machine (some 60 microseconds for each that Redis has not seen yet), and what it says is old before it is
+read."""
 ROWS_SHARE = 0.1
 """Most of the time that a shard spends on results; another thread needs three times as much to write them."""
 SUMMARY_INTERVALS = 2
@@ -79,6 +81,7 @@ class ShardLogic(StatefulBatchLogic[ShardInput, ShardOutput, ShardRef | None]):
         self._minutes_upto_ms = NO_EVENT_MS
         self._next_rows = 0.0
         self._counts = False
+        self._has_told = False
         self._next_summary = 0.0
         self._refreshed = 0
         self._forgotten = 0
@@ -173,7 +176,10 @@ class ShardLogic(StatefulBatchLogic[ShardInput, ShardOutput, ShardRef | None]):
             # Who is told to stop has to end soon, and the next run hands on everything.
             return shard.outbox.take(ROWS_A_TURN if self._clock.stopping else None)
         self._refresh(shard, now)
-        return shard.outbox.take(ROWS_IN_BACKLOG if self._clock.in_backlog(now) else ROWS_A_TURN)
+        few = self._clock.in_backlog(now) or not self._has_told
+        rows = shard.outbox.take(ROWS_IN_BACKLOG if few else ROWS_A_TURN)
+        self._has_told |= rows is not None
+        return rows
 
     def _summarise(self, shard: Shard, output: ShardOutput) -> None:
         output.summary = shard.outbox.summary()

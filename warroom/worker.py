@@ -34,6 +34,7 @@ from operators.process_clock import ProcessClock
 from operators.redis_errors import RedisSinkError
 from warroom.beating_clock import BeatingClock
 from warroom.bytewax_errors import cause_of, note_errors, place_of
+from warroom.heap import keep_one_heap
 from warroom.neighbours import wait_for_listeners
 from warroom.post import FAILED, FORWARDED, REFUSED, TAKEN_ALONG, Post, read_post
 from warroom.state_directory import EPOCHS, no_room
@@ -55,6 +56,7 @@ FlowBuilder = Callable[[Post, BeatingClock], AbstractContextManager[Dataflow]]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the flow until it is drained, told to stop or failed."""
+    keep_one_heap()
     gc.disable()  # cycles are looked for again once the flow runs: among imports it took a tenth of a start
     given = _parser().parse_args(arguments)
     reporter = Reporter(given.report_fd)
