@@ -6,14 +6,20 @@ is packed into the narrowest types that hold its numbers (about 12 bytes a merch
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
 from operators.batches import I32, I64
 from operators.bytes_kernels import compiled
-from schemas.windows import MEASURES
+from schemas.windows import CLICK_MEASURES, MEASURES, ORDER_MEASURES
 
 _SLACK_ROWS = 1024
+_ORDERS_WIDE = len(ORDER_MEASURES)
+_CLICKS_WIDE = len(CLICK_MEASURES)
+Mask = npt.NDArray[np.bool_]
+Which = slice | Mask
 
 
 @compiled
@@ -48,14 +54,32 @@ def narrowest(column: I64) -> npt.NDArray[np.integer]:
     return column.astype(np.promote_types(np.min_scalar_type(low), np.min_scalar_type(high)))
 
 
-class BucketColumns:
-    """Deltas of one bucket, by merchant row; ``MEASURES`` wide."""
+def by_group(values: I64) -> Iterator[tuple[bool, Which, I64]]:
+    """Take deltas (n x MEASURES) apart: whether a part is of clicks, which rows are in it, its values.
 
-    __slots__ = ("_count", "_merged", "_packed", "_packed_rows", "_rows", "_values")
+    Every row is in one part at least: where nothing was added, a visitor may have come.
+    """
+    orders, clicks = values[:, :_ORDERS_WIDE], values[:, _ORDERS_WIDE:]
+    if not clicks.any():
+        yield False, slice(None), np.ascontiguousarray(orders)
+    elif not orders.any():
+        yield True, slice(None), np.ascontiguousarray(clicks)
+    else:
+        with_orders: Mask = np.asarray(orders.any(axis=1))
+        yield False, with_orders, orders[with_orders]
+        with_clicks: Mask = np.asarray(clicks.any(axis=1)) | ~with_orders
+        yield True, with_clicks, clicks[with_clicks]
 
-    def __init__(self) -> None:
+
+class MeasureColumns:
+    """Deltas of one bucket, by merchant row; ``wide`` measures."""
+
+    __slots__ = ("_count", "_merged", "_packed", "_packed_rows", "_rows", "_values", "_wide")
+
+    def __init__(self, wide: int) -> None:
+        self._wide = wide
         self._rows: I32 = np.empty(0, np.int32)
-        self._values: I64 = np.empty((0, len(MEASURES)), np.int64)
+        self._values: I64 = np.empty((0, wide), np.int64)
         self._count = 0
         self._merged = 0
         self._packed_rows: I32 = np.empty(0, np.int32)
@@ -73,7 +97,7 @@ class BucketColumns:
                 self._rows = np.concatenate(
                     [self._rows[: self._count], np.empty(size - self._count, np.int32)]
                 )
-                wider = np.empty((size, len(MEASURES)), np.int64)
+                wider = np.empty((size, self._wide), np.int64)
                 wider[: self._count] = self._values[: self._count]
                 self._values = wider
         self._rows[self._count : need] = rows
@@ -90,14 +114,14 @@ class BucketColumns:
         rows, values = self.entries()
         count = merge_rows(rows, values, len(rows), scratch)
         self._packed_rows = rows[:count].copy()
-        self._packed = [narrowest(values[:count, m]) for m in range(len(MEASURES))]
-        self._rows, self._values = np.empty(0, np.int32), np.empty((0, len(MEASURES)), np.int64)
+        self._packed = [narrowest(values[:count, m]) for m in range(self._wide)]
+        self._rows, self._values = np.empty(0, np.int32), np.empty((0, self._wide), np.int64)
         self._count = self._merged = 0
 
     def entries(self) -> tuple[I32, I64]:
-        """Copies of rows (k) and values (k x MEASURES); a merchant may stand more than once."""
+        """Copies of rows (k) and values (k x ``wide``); a merchant may stand more than once."""
         rows = np.concatenate([self._packed_rows, self._rows[: self._count]])
-        values = np.empty((len(rows), len(MEASURES)), np.int64)
+        values = np.empty((len(rows), self._wide), np.int64)
         packed = len(self._packed_rows)
         for m, column in enumerate(self._packed):
             values[:packed, m] = column if len(column) else 0
@@ -116,6 +140,43 @@ class BucketColumns:
         return int(self._rows.nbytes + self._values.nbytes + self._packed_rows.nbytes + packed)
 
 
+class BucketColumns:
+    """One bucket: its orders and its clicks, apart, since most deltas are of one of the two."""
+
+    __slots__ = ("clicks", "orders")
+
+    def __init__(self) -> None:
+        self.orders = MeasureColumns(_ORDERS_WIDE)
+        self.clicks = MeasureColumns(_CLICKS_WIDE)
+
+    def pack(self, scratch: I32) -> None:
+        """Keep both in the narrowest types."""
+        for part in (self.orders, self.clicks):
+            if part.loose:
+                part.pack(scratch)
+
+    def table(self, scratch: I32) -> tuple[I32, I64]:
+        """Rows (k), each once, and values (k x MEASURES). ``scratch`` as in ``merge_rows``."""
+        order_rows, of_orders = self.orders.entries()
+        click_rows, of_clicks = self.clicks.entries()
+        rows = np.concatenate([order_rows, click_rows])
+        values = np.zeros((len(rows), len(MEASURES)), np.int64)
+        values[: len(order_rows), :_ORDERS_WIDE] = of_orders
+        values[len(order_rows) :, _ORDERS_WIDE:] = of_clicks
+        count = merge_rows(rows, values, len(rows), scratch)
+        return rows[:count], values[:count]
+
+    @property
+    def loose(self) -> bool:
+        """Whether something was added since it was packed."""
+        return self.orders.loose or self.clicks.loose
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return self.orders.nbytes + self.clicks.nbytes
+
+
 class Grid:
     """The buckets of one size that some window still keeps, by bucket number."""
 
@@ -123,25 +184,25 @@ class Grid:
         self.bucket_ms = bucket_ms
         self.buckets: dict[int, BucketColumns] = {}
 
-    def add(self, numbers: I64, rows: I32, values: I64, scratch: I32) -> None:
-        """Add deltas, each to its own bucket; ``numbers`` on this grid."""
+    def add(self, of_clicks: bool, numbers: I64, rows: I32, values: I64, scratch: I32) -> None:
+        """Add deltas of orders or of clicks, each to its own bucket; ``numbers`` on this grid."""
         if not len(numbers):
             return
         first = int(numbers[0])
         if bool((numbers == first).all()):
-            self._bucket(first).add(rows, values, scratch)
+            self._part(first, of_clicks).add(rows, values, scratch)
             return
         order = np.argsort(numbers, kind="stable")
         ordered = numbers[order]
         edges = np.flatnonzero(np.diff(ordered)) + 1
         for part in np.split(order, edges):
-            self._bucket(int(numbers[part[0]])).add(rows[part], values[part], scratch)
+            self._part(int(numbers[part[0]]), of_clicks).add(rows[part], values[part], scratch)
 
-    def _bucket(self, number: int) -> BucketColumns:
+    def _part(self, number: int, of_clicks: bool) -> MeasureColumns:
         bucket = self.buckets.get(number)
         if bucket is None:
             bucket = self.buckets[number] = BucketColumns()
-        return bucket
+        return bucket.clicks if of_clicks else bucket.orders
 
     def drop_before(self, number: int) -> None:
         """Forget buckets older than ``number``."""

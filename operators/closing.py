@@ -43,8 +43,8 @@ OWN_MEASURES = [MEASURES.index(SERIES_FIELDS[i]) for i in OWN_PLACES]
 """Where a closed minute's own sums stand in a point, and which measures they are."""
 CLOSED_PLACES = [i for i, name in enumerate(SERIES_FIELDS) if name in CLOSED]
 CLOSED_TOLD = [CLOSED.index(SERIES_FIELDS[i]) for i in CLOSED_PLACES]
-_NOTHING = BucketColumns().entries()
-"""The entries of a minute without events."""
+_NOTHING = BucketColumns().table(np.empty(0, np.int32))
+"""The table of a minute without events."""
 MOST_POINTS_AT_ONCE = 2 * 24 * 60
 """After a gap longer than this, the older minutes of the gap get no series point."""
 
@@ -212,12 +212,12 @@ class Closing:
         buckets = self._windows.minutes.buckets
         gone = buckets.get(minute - MINUTES_A_WINDOW)
         if gone is not None:
-            leave_hour(*gone.entries(), self.columns.closed, self.totals)
+            leave_hour(*gone.orders.entries(), self.columns.closed, self.totals)
         bucket = buckets.get(minute)
         rows: Rows = np.empty(0, np.int32)
         if bucket is not None:
             bucket.pack(self.columns.scratch)
-            rows, values = bucket.entries()
+            rows, values = bucket.table(self.columns.scratch)
             self._add(minute, rows, values, minute)
             end_ms = (minute + 1) * MINUTE_MS
             raise_peaks(rows, end_ms, self.columns.closed, self.columns.peak_gmv, self.columns.peak_at_ms)
@@ -240,7 +240,7 @@ class Closing:
 
     def _note_points(self, minute: int) -> None:
         bucket = self._windows.minutes.buckets.get(minute)
-        rows, values = bucket.entries() if bucket is not None else _NOTHING
+        rows, values = bucket.table(self.columns.scratch) if bucket is not None else _NOTHING
         total = np.zeros((1, len(SERIES_FIELDS)), np.int64)
         total[0, OWN_PLACES] = values[:, OWN_MEASURES].sum(axis=0)
         total[0, CLOSED_PLACES] = self.totals[CLOSED_TOLD]

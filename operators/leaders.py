@@ -72,15 +72,15 @@ def ranked(candidates: Iterable[Candidate], size: int) -> list[Candidate]:
 
 
 def candidates_of(
-    merchants: Interner, columns: MerchantColumns, baselines: Baselines, rules: BoardRules
+    merchants: Interner, columns: MerchantColumns, sums: I64, baselines: Baselines, rules: BoardRules
 ) -> dict[tuple[str, str], list[Candidate]]:
-    """A shard's candidates for every metric and window."""
+    """A shard's candidates for every metric and window. ``sums``: WINDOWS x MEASURES x merchants."""
     base = columns.baseline[: len(merchants)]
     found: dict[tuple[str, str], list[Candidate]] = {}
     named: Named = {}
     rows = np.arange(len(base))
     for w, window in enumerate(WINDOWS):
-        for metric, scores in _scores(columns, base, baselines, w, rules):
+        for metric, scores in _scores(sums[w], base, baselines, rules):
             if window in windows_of(metric):
                 found[metric, window] = named_best(
                     merchants, columns, baselines, rows, scores, rules.size, named
@@ -113,22 +113,24 @@ def named_best(
 
 
 def _scores(
-    columns: MerchantColumns, base: np.ndarray, baselines: Baselines, w: int, rules: BoardRules
+    sums: I64, base: np.ndarray, baselines: Baselines, rules: BoardRules
 ) -> Iterator[tuple[str, F64 | I64]]:
-    """Every metric of window ``w`` with the scores of all merchants; NaN or 0: not on the board."""
-    sums = columns.sums[: len(base), w]
-    orders, joined = sums[:, ORDERS], sums[:, NEW_MEMBERS]
+    """Every metric of a window with the scores of all merchants; NaN or 0: not on the board.
+
+    ``sums``: MEASURES x merchants.
+    """
+    orders, joined = sums[ORDERS], sums[NEW_MEMBERS]
     known = base != NO_BASELINE
-    sales = ratio(sums[:, GMV], np.where(known, baselines.gmv[base], np.nan))
+    sales = ratio(sums[GMV], np.where(known, baselines.gmv[base], np.nan))
     yield "sales_multiple", np.where(orders >= rules.min_orders, sales, np.nan)
-    yield "gmv", sums[:, GMV]
+    yield "gmv", sums[GMV]
     yield "orders", orders
     yield "new_members", joined
     joining = ratio(joined, np.where(known, baselines.new_members[base], np.nan))
     yield "new_member_multiple", np.where(joined >= rules.min_new_members, joining, np.nan)
-    sourced = sums[:, PRIVATE_VIEWS] + sums[:, PLATFORM_VIEWS]
+    sourced = sums[PRIVATE_VIEWS] + sums[PLATFORM_VIEWS]
     enough = sourced >= rules.min_views
-    yield "private_traffic_share", np.where(enough, part(sums[:, PRIVATE_VIEWS], sourced), np.nan)
+    yield "private_traffic_share", np.where(enough, part(sums[PRIVATE_VIEWS], sourced), np.nan)
 
 
 def _name(baselines: Baselines, base: int) -> str | None:

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.batches import F64, I32, I64, U8, U16
-from operators.bytes_kernels import grown
-from schemas.windows import MEASURES, WINDOWS
+from operators.bytes_kernels import compiled, grown
+from schemas.windows import CLICK_MEASURES, MEASURES, ORDER_MEASURES, WINDOWS
 
 CLOSED = (
     *("gmv:1h", "gmv:day", "gmv:sale", "orders:day", "orders:sale"),
@@ -22,11 +22,38 @@ NO_TIME_MS = -1
 NO_BASELINE = -1
 
 
+@compiled
+def _spread(sums: I64, first: int, table: I64) -> None:
+    """Bring sums by row into ``table``, its measures from ``first`` on. Reads every row once, in order."""
+    for row in range(table.shape[2]):
+        for w in range(sums.shape[1]):
+            for m in range(sums.shape[2]):
+                table[w, first + m, row] = sums[row, w, m]
+
+
+@compiled
+def note_times(
+    rows: I32,
+    newest_ms: I64,
+    arrived_ms: I64,
+    held_newest_ms: I64,
+    held_arrived_ms: I64,
+    urgent: npt.NDArray[np.bool_],
+) -> None:
+    """Note by row that events came, and the newest of their times."""
+    for i in range(len(rows)):
+        row = rows[i]
+        urgent[row] = True
+        held_newest_ms[row] = max(held_newest_ms[row], newest_ms[i])
+        held_arrived_ms[row] = max(held_arrived_ms[row], arrived_ms[i])
+
+
 @dataclass(slots=True)
 class MerchantColumns:
     """By merchant row. Rows at and beyond the number of merchants are zeros (or the absent value)."""
 
-    sums: I64  # rows x WINDOWS x MEASURES, up to the newest event
+    order_sums: I64  # rows x WINDOWS x ORDER_MEASURES, up to the newest event
+    click_sums: I64  # rows x WINDOWS x CLICK_MEASURES; zeros that take no memory while nobody has clicked
     closed: I64  # rows x CLOSED, up to the watermark
     peak_gmv: I64  # greatest closed gmv:1h, 0 = none yet
     peak_at_ms: I64  # exclusive end of that hour
@@ -50,7 +77,8 @@ class MerchantColumns:
     def empty(rows: int = 256) -> MerchantColumns:
         """Room for ``rows`` merchants."""
         return MerchantColumns(
-            sums=np.zeros((rows, len(WINDOWS), len(MEASURES)), np.int64),
+            order_sums=np.zeros((rows, len(WINDOWS), len(ORDER_MEASURES)), np.int64),
+            click_sums=np.zeros((rows, len(WINDOWS), len(CLICK_MEASURES)), np.int64),
             closed=np.zeros((rows, len(CLOSED)), np.int64),
             peak_gmv=np.zeros(rows, np.int64),
             peak_at_ms=np.full(rows, NO_TIME_MS, np.int64),
@@ -77,13 +105,29 @@ class MerchantColumns:
         if rows <= have:
             return
         size = max(rows, 2 * have)  # what is not in use yet is zeros that take no memory
+        nobody_clicked = not self.clicked.any()
         for column in fields(self):
-            wider = grown(getattr(self, column.name), size)
+            held = getattr(self, column.name)
+            if column.name == "click_sums" and nobody_clicked:
+                held = held[:0]
+            wider = grown(held, size)
             if column.name in ("peak_at_ms", "newest_ms", "arrived_ms", "baseline"):
                 wider[have:] = -1
             elif column.name == "hundred_hours":
                 wider[have:] = np.nan
             setattr(self, column.name, wider)
+
+    def sums(self, rows: slice | npt.NDArray[np.integer]) -> I64:
+        """n x WINDOWS x MEASURES of some rows."""
+        return np.concatenate((self.order_sums[rows], self.click_sums[rows]), axis=2)
+
+    def table(self, merchants: int) -> I64:
+        """WINDOWS x MEASURES x merchants: every measure of the first ``merchants`` side by side."""
+        table = np.zeros((len(WINDOWS), len(MEASURES), merchants), np.int64)
+        _spread(self.order_sums, 0, table)
+        if self.clicked.any():
+            _spread(self.click_sums, len(ORDER_MEASURES), table)
+        return table
 
     @property
     def nbytes(self) -> int:

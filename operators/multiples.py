@@ -144,7 +144,7 @@ def multiples_of(
         return multiples
     mine = rows[having]
     base = columns.baseline[mine]
-    sums = columns.sums[mine]
+    sums = columns.sums(mine)
     multiples[having, :, 0] = ratio(sums[:, :, GMV], baselines.gmv[base][:, None])
     multiples[having, :, 1] = ratio(sums[:, :, ORDERS], baselines.orders[base][:, None])
     multiples[having, :, 3] = ratio(sums[:, :, NEW_MEMBERS], baselines.new_members[base][:, None])

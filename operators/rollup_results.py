@@ -45,7 +45,7 @@ class RollupRows:
 
 def rollup_rows(rollups: Rollups, rows: I64, ordinary: OrdinaryCategories) -> RollupRows:
     """The fields of some rows, now."""
-    sums = rollups.columns.sums[rows]
+    sums = rollups.columns.sums(rows)
     windows = rollups.windows
     known = len(windows.days.start_ms) > 0
     people = rollups.people.counts(

@@ -27,7 +27,7 @@ from operators.windows import Windows
 from schemas.rollups import DIMENSIONS, OTHER, UNKNOWN, VALUES_SHOWN
 from schemas.windows import FINEST_BUCKET_MS, MEASURES
 
-ROLLUPS_LAYOUT: Final = 3
+ROLLUPS_LAYOUT: Final = 4
 """Version of what ``dump`` and ``taken`` write; state of another version is refused."""
 
 

@@ -26,7 +26,7 @@ from operators.delta import ShardBaselines, ShardDelta, Suspect
 from operators.event_clock import EventClock
 from operators.joins import JoinMemory
 from operators.leaders import BoardRules
-from operators.merchant_columns import NO_BASELINE, MerchantColumns
+from operators.merchant_columns import NO_BASELINE, MerchantColumns, note_times
 from operators.milestones import Book, Milestones
 from operators.multiples import Baselines, Rows, known_zone
 from operators.people_span import Era, Span
@@ -42,7 +42,7 @@ from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
 from schemas.windows import FINEST_BUCKET_MS, ORDERS, SLIDING
 
-STATE_LAYOUT = 7
+STATE_LAYOUT = 8
 """Version of what ``dump`` writes; state of another version is refused."""
 
 LONGEST = SLIDING[-1]
@@ -203,9 +203,7 @@ class Shard:
         self.windows.add(rows, buckets, values)
         self.closing.add_behind(rows, buckets, values)
         columns = self.columns
-        columns.urgent[rows] = True
-        np.maximum.at(columns.newest_ms, rows, newest_ms)
-        np.maximum.at(columns.arrived_ms, rows, arrived_ms)
+        note_times(rows, newest_ms, arrived_ms, columns.newest_ms, columns.arrived_ms, columns.urgent)
 
     def _welcome(self, before: int) -> None:
         """Rows for merchants that appeared: everything of theirs is news."""

@@ -59,7 +59,7 @@ class ShardOutbox:
         return result
 
     def _first_of(self, rows: I64, most: int) -> I64:
-        sold = self._shard.columns.sums[rows, HOUR_WINDOW, GMV] * self._shard.columns.urgent[rows]
+        sold = self._shard.columns.order_sums[rows, HOUR_WINDOW, GMV] * self._shard.columns.urgent[rows]
         best = rows[np.argpartition(sold, len(rows) - most // 2)[-(most // 2) :]]
         others = np.setdiff1d(rows, best, assume_unique=True)
         others = np.roll(others, -int(np.searchsorted(others, self._turn)))[: most - len(best)]
@@ -101,7 +101,7 @@ class ShardOutbox:
         """Have merchants of some rows handed out again: multiples above 0 change as time passes."""
         rows = slice(start, max(start, min(stop, len(self._shard.merchants))))
         columns = self._shard.columns
-        sold = (columns.sums[rows, :, GMV] != 0) & (columns.baseline[rows] != NO_BASELINE)[:, None]
+        sold = (columns.order_sums[rows, :, GMV] != 0) & (columns.baseline[rows] != NO_BASELINE)[:, None]
         columns.changed[rows] |= np.packbits(sold, axis=1, bitorder="little")[:, 0].astype(np.uint16)
 
     def refresh_all(self) -> None:

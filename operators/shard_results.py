@@ -28,7 +28,7 @@ def results_of(shard: Shard, rows: Rows) -> MerchantRows:
     bounds = [shard.windows.bounds_ms(z) for z in range(len(shard.windows.days.start_ms))]
     bounds += [bounds[0] if bounds else [(0, 0)] * len(WINDOWS)] * (len(shard.zones) - len(bounds))
     peak, peak_same_period = peaks_of(rows, columns, shard.baselines, shard.zones)
-    measures = columns.sums[rows]
+    measures = columns.sums(rows)
     multiples = multiples_of(rows, columns, shard.baselines, shard.zones, bounds)
     people = _people_of(shard, rows)
     return MerchantRows(
@@ -60,7 +60,7 @@ def _texts_of(shard: Shard, rows: Rows) -> list[Texts | None]:
     changed = np.flatnonzero(shard.columns.shares_changed[rows])
     mine = rows[changed].astype(np.int64)
     texts: list[Texts | None] = [None] * len(rows)
-    shares = shard.share_texts.of(mine, shard.columns.sums[mine, DAY_WINDOW, GMV])
+    shares = shard.share_texts.of(mine, shard.columns.order_sums[mine, DAY_WINDOW, GMV])
     for i, (channels, categories) in zip(changed.tolist(), shares, strict=True):
         texts[i] = {redis_layout.CHANNELS_DAY: channels, redis_layout.CATEGORIES_DAY: categories}
     return texts
@@ -90,17 +90,16 @@ def summary_of(shard: Shard) -> ShardSummary:
     columns = shard.columns
     held = shard.baselines
     base = columns.baseline[:count]
-    candidates = candidates_of(shard.merchants, columns, held, shard.rules.top)
+    sums = columns.table(count)
+    candidates = candidates_of(shard.merchants, columns, sums, held, shard.rules.top)
     candidates |= _by_conversion(shard)
-    hour = ratio(
-        columns.sums[:count, HOUR_WINDOW, GMV], np.where(base >= 0, shard.baselines.gmv[base], np.nan)
-    )
+    hour = ratio(sums[HOUR_WINDOW, GMV], np.where(base >= 0, shard.baselines.gmv[base], np.nan))
     return ShardSummary(
         shard=shard.number,
         progress={s: p for s, p in shard.clock.progress.items() if p is not None},
         watermark_ms=shard.clock.watermark_ms,
         newest_ms=shard.clock.newest_ms,
-        totals=columns.sums[:count].sum(axis=0),
+        totals=sums.sum(axis=2),
         baseline_daily=np.array([np.nansum(daily) for daily in (held.gmv, held.orders, held.new_members)]),
         ordinary=held.ordinary_total(),
         same_period=_same_period_total(shard, np.flatnonzero(base != NO_BASELINE)),

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.batches import I32, I64, NO_EVENT_MS, U8, U16
-from operators.bucket_columns import Grid
-from operators.bytes_kernels import AHEAD, compiled, prefetch
+from operators.bucket_columns import BucketColumns, Grid, by_group
+from operators.bytes_kernels import AHEAD, compiled, inlined, prefetch
 from operators.calendar_days import DayBounds
 from operators.changes import CLICK_CHANGED, CLICK_SHIFT, ORDER_SHIFT
 from operators.merchant_columns import MerchantColumns
@@ -29,28 +29,30 @@ from schemas.windows import (
 
 MEASURES_WIDE = len(MEASURES)
 ORDERS_WIDE = len(ORDER_MEASURES)
+CLICKS_WIDE = MEASURES_WIDE - ORDERS_WIDE
+OF_ORDERS, OF_CLICKS = 1, 2
+"""Bits of what there is something of."""
 HOUR_WINDOW = WINDOWS.index("1h")
 DAY_WINDOW = WINDOWS.index(DAY)
 SALE_WINDOW = WINDOWS.index(SALE)
 BUCKETS_A_MINUTE = MINUTE_MS // FINEST_BUCKET_MS
 BUCKETS_A_TEN_MINUTES = 10 * MINUTE_MS // FINEST_BUCKET_MS
-_SUMS_WIDE = len(WINDOWS) * MEASURES_WIDE
-_LINES = (_SUMS_WIDE + 7) // 8
-"""Cache lines that the sums of a merchant take."""
+_LINE = 8
+"""Numbers that a cache line holds."""
 NEVER = 1 << 60
 """A bucket number or a time beyond all others."""
 
 
 @compiled
 def _groups_of(values: I64) -> int:
-    """1 if there is something of orders, plus 2 if there is something of clicks."""
+    """``OF_ORDERS`` if there is something of orders, plus ``OF_CLICKS`` if there is something of clicks."""
     of_orders = 0
     of_clicks = 0
     for m in range(ORDERS_WIDE):
         of_orders |= values[m]
     for m in range(ORDERS_WIDE, MEASURES_WIDE):
         of_clicks |= values[m]
-    return (1 if of_orders != 0 else 0) + (2 if of_clicks != 0 else 0)
+    return (OF_ORDERS if of_orders != 0 else 0) + (OF_CLICKS if of_clicks != 0 else 0)
 
 
 @compiled
@@ -67,7 +69,8 @@ def add_to_sums(
     oldest: I64,
     day_start_ms: I64,
     sale_bucket: int,
-    sums: I64,
+    order_sums: I64,
+    click_sums: I64,
     changed: U16,
     clicked: npt.NDArray[np.bool_],
     zone: U8,
@@ -76,22 +79,25 @@ def add_to_sums(
 
     ``oldest``: for each sliding window, the oldest finest bucket that it holds.
     """
-    flat = sums.reshape(-1)
     for i in range(len(rows)):
         if i + AHEAD < len(rows):
-            start = np.int64(rows[i + AHEAD]) * _SUMS_WIDE
-            for line in range(_LINES):
-                prefetch(flat, start + 8 * line)
+            soon = _groups_of(values[i + AHEAD])
+            if soon & OF_ORDERS:
+                _ask_for(order_sums, rows[i + AHEAD])
+            if soon & OF_CLICKS:
+                _ask_for(click_sums, rows[i + AHEAD])
         row = rows[i]
         bucket = buckets[i]
         groups = _groups_of(values[i])
-        if groups > 1:
+        of_orders = groups & OF_ORDERS
+        of_clicks = groups & OF_CLICKS
+        if of_clicks:
             if not clicked[row]:
                 clicked[row] = True
                 changed[row] |= np.uint16(CLICK_CHANGED)
         elif groups == 0:
             # An order that adds nothing, or a repeated join: the newest event and the visitors have changed.
-            groups = 3 if clicked[row] else 1
+            groups = OF_ORDERS | OF_CLICKS if clicked[row] else OF_ORDERS
         for w in range(6):
             if w < 4:
                 inside = bucket >= oldest[w]
@@ -101,19 +107,34 @@ def add_to_sums(
                 inside = bucket >= sale_bucket
             if inside:
                 changed[row] |= _bits(groups, w)
-                for m in range(MEASURES_WIDE):
-                    sums[row, w, m] += values[i, m]
+                if of_orders:
+                    for m in range(ORDERS_WIDE):
+                        order_sums[row, w, m] += values[i, m]
+                if of_clicks:
+                    for m in range(CLICKS_WIDE):
+                        click_sums[row, w, m] += values[i, ORDERS_WIDE + m]
+
+
+@inlined
+def _ask_for(sums: I64, row: int) -> None:
+    """Ask for the cache lines of a merchant's sums."""
+    wide = sums.shape[1] * sums.shape[2]
+    flat = sums.reshape(-1)
+    for at in range(0, wide, _LINE):
+        prefetch(flat, row * wide + at)
 
 
 @compiled
-def subtract_from_sums(rows: I32, values: I64, window: int, sums: I64, changed: U16) -> None:
-    """Take the columns of a bucket that left ``window`` out of its sums."""
+def subtract_from_sums(rows: I32, values: I64, group: int, window: int, sums: I64, changed: U16) -> None:
+    """Take the columns of a bucket that left ``window`` out of its sums. ``group``: whose they are."""
     for i in range(len(rows)):
         row = rows[i]
-        # Where nothing was added, a visitor may have come who now leaves.
-        changed[row] |= _bits(_groups_of(values[i]) or 2, window)
-        for m in range(MEASURES_WIDE):
+        anything = 0
+        for m in range(values.shape[1]):
+            anything |= values[i, m]
             sums[row, window, m] -= values[i, m]
+        # Where nothing was added, a visitor may have come who now leaves.
+        changed[row] |= _bits(group if anything != 0 else OF_CLICKS, window)
 
 
 class Windows:
@@ -144,10 +165,18 @@ class Windows:
                 gone = before_ms // window.bucket_ms - window.buckets + 1
                 stays = self.newest_ms // window.bucket_ms - window.buckets + 1
                 for number in grid.between(gone, stays):
-                    rows, values = grid.buckets[number].entries()
-                    subtract_from_sums(rows, values, w, self.columns.sums, self.columns.changed)
+                    self._subtract(grid.buckets[number], w)
             self._forget()
         self._begin_days(merchants)
+
+    def _subtract(self, bucket: BucketColumns, window: int) -> None:
+        columns = self.columns
+        for part, group, sums in (
+            (bucket.orders, OF_ORDERS, columns.order_sums),
+            (bucket.clicks, OF_CLICKS, columns.click_sums),
+        ):
+            rows, values = part.entries()
+            subtract_from_sums(rows, values, group, window, sums, columns.changed)
 
     def _forget(self) -> None:
         # Minutes are also kept until they are closed: ``Closing`` drops those.
@@ -162,9 +191,10 @@ class Windows:
         columns = self.columns
         for number in self.days.move_to(self.newest_ms):
             rows = np.flatnonzero(columns.zone[:merchants] == number)
-            day = columns.sums[rows, DAY_WINDOW]
-            sold, clicked = day[:, :ORDERS_WIDE].any(axis=1), day[:, ORDERS_WIDE:].any(axis=1)
-            columns.sums[rows[sold | clicked], DAY_WINDOW] = 0
+            sold = columns.order_sums[rows, DAY_WINDOW].any(axis=1)
+            clicked = columns.click_sums[rows, DAY_WINDOW].any(axis=1)
+            columns.order_sums[rows[sold], DAY_WINDOW] = 0
+            columns.click_sums[rows[clicked], DAY_WINDOW] = 0
             columns.changed[rows[sold]] |= np.uint16(1 << ORDER_SHIFT + DAY_WINDOW)
             columns.changed[rows[clicked]] |= np.uint16(1 << CLICK_SHIFT + DAY_WINDOW)
 
@@ -177,20 +207,23 @@ class Windows:
         )
         add_to_sums(
             rows, buckets, values, oldest, self.days.start_ms, self.sale_bucket,
-            columns.sums, columns.changed, columns.clicked, columns.zone,
+            columns.order_sums, columns.click_sums, columns.changed, columns.clicked, columns.zone,
         )  # fmt: skip
-        self._add_to_grid(self.seconds, 1, int(oldest[1]), rows, buckets, values)
-        # A minute that left the window may still have to be closed.
-        self._add_to_grid(self.minutes, BUCKETS_A_MINUTE, -NEVER, rows, buckets, values)
-        self._add_to_grid(self.ten_minutes, BUCKETS_A_TEN_MINUTES, int(oldest[3]), rows, buckets, values)
+        for of_clicks, which, mine in by_group(values):
+            self._keep(of_clicks, oldest, rows[which], buckets[which], mine)
 
-    def _add_to_grid(
-        self, grid: Grid, finest: int, oldest: int, rows: I32, buckets: I64, values: I64
-    ) -> None:
-        kept = buckets >= oldest
-        if not kept.all():
-            rows, buckets, values = rows[kept], buckets[kept], values[kept]
-        grid.add(buckets // finest, rows, values, self.columns.scratch)
+    def _keep(self, of_clicks: bool, oldest: I64, rows: I32, buckets: I64, values: I64) -> None:
+        """Keep deltas in the bucket of each size; ``values``: those of orders, or of clicks."""
+        for grid, finest, least in (
+            (self.seconds, 1, int(oldest[1])),
+            # A minute that left the window may still have to be closed.
+            (self.minutes, BUCKETS_A_MINUTE, -NEVER),
+            (self.ten_minutes, BUCKETS_A_TEN_MINUTES, int(oldest[3])),
+        ):
+            kept = buckets >= least
+            which = slice(None) if kept.all() else kept
+            numbers = buckets[which] // finest
+            grid.add(of_clicks, numbers, rows[which], values[which], self.columns.scratch)
 
     def pack_before(self, watermark_ms: int) -> None:
         """Keep closed buckets in the narrowest types."""

@@ -173,6 +173,12 @@ def test_during_a_backlog_a_shard_hands_on_few_merchants_and_those_that_sell_mos
     assert set(best) <= set(told)
 
 
+def test_the_first_time_a_shard_hands_on_few_for_nobody_knows_yet_whether_there_is_a_backlog() -> None:
+    logic, merchants = a_logic(), of_one_shard(ROWS_IN_BACKLOG + 100)
+    told = told_of(logic, delta_of(WarRoom(rules()), 1, merchants))
+    assert len(told) == ROWS_IN_BACKLOG
+
+
 def test_at_the_end_a_shard_hands_on_whoever_was_kept_waiting_by_a_backlog() -> None:
     clock = ProcessClock()
     clock.note_backlog(time.monotonic() + HOUR_SECONDS)
@@ -187,6 +193,7 @@ def test_a_shard_that_is_told_to_stop_hands_on_no_more_than_in_a_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("operators.shard_logic.ROWS_A_TURN", 20)
+    monkeypatch.setattr("operators.shard_logic.ROWS_IN_BACKLOG", 20)
     clock = ProcessClock()
     logic, merchants = a_logic(clock), of_one_shard(50)
     told_of(logic, delta_of(WarRoom(rules()), 1, merchants))
