@@ -196,6 +196,46 @@ def intern(table: InternTable, data: U8, start: int, length: int, hashed: np.uin
     return int(row)
 
 
+class FoundIds(NamedTuple):
+    """Where ids stand in a batch's bytes, ``n`` each."""
+
+    at: I64
+    lengths: I32
+    hashes: U64
+
+    @staticmethod
+    def empty(rows: int) -> FoundIds:
+        """Room for ``rows`` ids."""
+        return FoundIds(np.empty(rows, np.int64), np.empty(rows, np.int32), np.empty(rows, np.uint64))
+
+
+@compiled
+def intern_found(table: InternTable, data: U8, found: FoundIds, outcome: U8, rows: I32) -> None:
+    """Intern the ids of those with outcome 0, in order. There must be room.
+
+    A look-up goes from the slot to what is known of its row and on to the id's bytes. With a million ids each
+    of these steps waits for memory, so each is asked for some ids ahead of the next.
+    """
+    mask = len(table.slots) - 1
+    for i in range(len(rows)):
+        soon = i + 3 * AHEAD
+        if soon < len(rows) and outcome[soon] == 0:
+            prefetch(table.slots, np.int64(found.hashes[soon] & np.uint64(0x7FFFFFFFFFFFFFFF)) & mask)
+        soon -= AHEAD
+        if soon < len(rows) and outcome[soon] == 0:
+            row = table.slots[np.int64(found.hashes[soon] & np.uint64(0x7FFFFFFFFFFFFFFF)) & mask]
+            prefetch(table.hashes, np.int64(row) - 1)
+            prefetch(table.offsets, np.int64(row) - 1)
+            prefetch(table.lengths, np.int64(row) - 1)
+        soon -= AHEAD
+        if soon < len(rows) and outcome[soon] == 0:
+            row = table.slots[np.int64(found.hashes[soon] & np.uint64(0x7FFFFFFFFFFFFFFF)) & mask]
+            if row > 0:
+                prefetch(table.arena, table.offsets[row - 1])
+        if outcome[i] == 0:
+            rows[i] = intern(table, data, found.at[i], found.lengths[i], found.hashes[i])
+
+
 @compiled
 def _rehash(slots: I32, hashes: U64, rows: int) -> None:
     mask = len(slots) - 1

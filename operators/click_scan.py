@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from operators.batches import I16, I32, I64, U8
-from operators.bytes_kernels import U64, InternTable, compiled, hash_bytes, inlined, intern, load_u8, load_u64
+from operators.bytes_kernels import U64, FoundIds, compiled, hash_bytes, inlined, load_u8, load_u64
 from operators.dimensions import UNKNOWN_TIER, NameTables, name_number
 from operators.json_scan import (
     CATEGORY,
@@ -129,10 +129,12 @@ def scan_click(
     end: int,
     columns: ClickColumns,
     i: int,
-    table: InternTable,
+    found: FoundIds,
     names: NameTables,
 ) -> int:
     """Read the click in ``data[start:end]`` into row ``i``; SCANNED, or LEFT with the row undefined.
+
+    Its merchant goes to ``found``, to be interned with those of the whole batch.
 
     ``data[end]`` must be a newline (or the padding behind the last value).
     """
@@ -249,9 +251,9 @@ def scan_click(
     columns.channel[i] = name_number(names.channels, data, channel_at, channel_length)
     columns.category[i] = name_number(names.categories, data, category_at, category_length)
     columns.tier[i] = tier
-    columns.merchant[i] = intern(
-        table, data, merchant_at, merchant_length, hash_bytes(data, merchant_at, merchant_length, 0)
-    )
+    found.at[i] = merchant_at
+    found.lengths[i] = merchant_length
+    found.hashes[i] = hash_bytes(data, merchant_at, merchant_length, 0)
     columns.person[i] = hash_bytes(data, visitor_at, visitor_length, PERSON_SEED)
     key = hash_bytes(data, event_at, event_length, EVENT_SEED)
     columns.key[i] = key if key != 0 else np.uint64(1)
@@ -259,11 +261,11 @@ def scan_click(
 
 
 @compiled
-def scan_clicks(data: U8, lines: I64, columns: ClickColumns, table: InternTable, names: NameTables) -> int:
-    """Scan every line into its row; the number of lines left to the full decoder."""
+def scan_clicks(data: U8, lines: I64, columns: ClickColumns, found: FoundIds, names: NameTables) -> int:
+    """Scan every line into its row, merchants into ``found``; how many are left to the full decoder."""
     left = 0
     for i in range(len(lines)):
-        outcome = scan_click(data, lines[i, 1], lines[i, 2], columns, i, table, names)
+        outcome = scan_click(data, lines[i, 1], lines[i, 2], columns, i, found, names)
         columns.outcome[i] = outcome
         left += outcome
     return left

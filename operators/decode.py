@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from operators.batches import I16, I32, I64, U8, RawBatch
-from operators.bytes_kernels import PADDING_BYTES, U64, Interner, stable_hash
+from operators.bytes_kernels import PADDING_BYTES, U64, FoundIds, Interner, intern_found, stable_hash
 from operators.click_scan import ACTIONS, EVENT_SEED, OTHER_SOURCE, SOURCES, ClickColumns, scan_clicks
 from operators.dimensions import Dimensions, tier_of
 from operators.json_scan import LEFT, PERSON_SEED, SCANNED, split_lines
@@ -172,6 +172,7 @@ class EventDecoder(ABC, Generic[C]):
         self._dimensions = dimensions or Dimensions()
         self._lines = np.empty((1024, 4), np.int64)
         self._columns = self._empty(1024)
+        self._found = FoundIds.empty(1024)
         self._aside = bytearray()
 
     @abstractmethod
@@ -192,11 +193,14 @@ class EventDecoder(ABC, Generic[C]):
         rows = len(lines)
         if rows > len(self._columns.outcome):
             self._columns = self._empty(2 * rows)
+            self._found = FoundIds.empty(2 * rows)
         columns = self._columns.first(rows)
+        decoded = Decoded(raw, lines, columns, [])
+        left = self._scan(raw.data, lines, columns)
         # Every id may be new, and none can be longer than its line.
         self._merchants.reserve(rows, min(rows * MAX_ID_BYTES, len(raw.data)))
-        decoded = Decoded(raw, lines, columns, [])
-        if self._scan(raw.data, lines, columns):
+        intern_found(self._merchants.table, raw.data, self._found, columns.outcome, columns.merchant)
+        if left:
             self._aside.clear()
             self._read_what_is_left(decoded)
             decoded.aside = bytes(self._aside)
@@ -249,7 +253,7 @@ class OrderDecoder(EventDecoder[OrderColumns]):
         return OrderColumns.empty(rows)
 
     def _scan(self, data: U8, lines: I64, columns: OrderColumns) -> int:
-        return scan_orders(data, lines, columns, self._merchants.table, self._dimensions.tables)
+        return scan_orders(data, lines, columns, self._found, self._dimensions.tables)
 
     def _fill(self, columns: OrderColumns, row: int, line: bytes) -> None:
         order = read_order(line)
@@ -279,7 +283,7 @@ class ClickDecoder(EventDecoder[ClickColumns]):
         return ClickColumns.empty(rows)
 
     def _scan(self, data: U8, lines: I64, columns: ClickColumns) -> int:
-        return scan_clicks(data, lines, columns, self._merchants.table, self._dimensions.tables)
+        return scan_clicks(data, lines, columns, self._found, self._dimensions.tables)
 
     def _fill(self, columns: ClickColumns, row: int, line: bytes) -> None:
         click = read_click(line)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from operators.batches import I16, I32, I64, U8
-from operators.bytes_kernels import U64, InternTable, compiled, hash_bytes, inlined, intern, load_u8, load_u64
+from operators.bytes_kernels import U64, FoundIds, compiled, hash_bytes, inlined, load_u8, load_u64
 from operators.dimensions import UNKNOWN_TIER, NameTables, name_number
 from operators.json_scan import (
     CATEGORY,
@@ -146,10 +146,12 @@ def scan_order(
     end: int,
     columns: OrderColumns,
     i: int,
-    table: InternTable,
+    found: FoundIds,
     names: NameTables,
 ) -> int:
     """Read the order in ``data[start:end]`` into row ``i``; SCANNED, or LEFT with the row undefined.
+
+    Its merchant goes to ``found``, to be interned with those of the whole batch.
 
     ``data[end]`` must be a newline (or the padding behind the last value).
     """
@@ -298,9 +300,9 @@ def scan_order(
         columns.item_at[i] = item_at
         columns.item_length[i] = item_length
         columns.stock_left[i] = stock_left if stock & STOCK else -1
-    columns.merchant[i] = intern(
-        table, data, merchant_at, merchant_length, hash_bytes(data, merchant_at, merchant_length, 0)
-    )
+    found.at[i] = merchant_at
+    found.lengths[i] = merchant_length
+    found.hashes[i] = hash_bytes(data, merchant_at, merchant_length, 0)
     columns.person[i] = hash_bytes(data, member_at, member_length, PERSON_SEED)
     columns.first_order[i] = first_order
     key = hash_bytes(data, order_at, order_length, status + 1)
@@ -309,11 +311,11 @@ def scan_order(
 
 
 @compiled
-def scan_orders(data: U8, lines: I64, columns: OrderColumns, table: InternTable, names: NameTables) -> int:
-    """Scan every line into its row; the number of lines left to the full decoder."""
+def scan_orders(data: U8, lines: I64, columns: OrderColumns, found: FoundIds, names: NameTables) -> int:
+    """Scan every line into its row, merchants into ``found``; how many are left to the full decoder."""
     left = 0
     for i in range(len(lines)):
-        outcome = scan_order(data, lines[i, 1], lines[i, 2], columns, i, table, names)
+        outcome = scan_order(data, lines[i, 1], lines[i, 2], columns, i, found, names)
         columns.outcome[i] = outcome
         left += outcome
     return left

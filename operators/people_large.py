@@ -31,6 +31,7 @@ from operators.people_tables import (
     NO_ROOM,
     TIME_BITS,
     Tables,
+    ask_for_row,
     find,
     gather,
     home,
@@ -108,6 +109,8 @@ def see_people(
     ``times`` and all bounds count from the same base; ``day`` and ``kept_all`` by zone.
     """
     for i in range(begin, len(rows)):
+        if i + 2 * AHEAD < len(rows):
+            ask_for_row(t, rows[i + 2 * AHEAD])
         soon = i + AHEAD
         if soon < len(rows):
             prefetch(t.arena, home(t, rows[soon], persons[soon] >> np.uint64(TIME_BITS)))

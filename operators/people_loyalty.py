@@ -31,6 +31,7 @@ from operators.people_tables import (
     TIME_BITS,
     PersonTables,
     Tables,
+    ask_for_row,
     find,
     home,
     make_room,
@@ -75,6 +76,8 @@ def note_orders(
 ) -> tuple[int, int]:
     """Note paid orders from number ``begin`` on; (next one, why it stopped). ``kept`` by zone."""
     for i in range(begin, len(rows)):
+        if i + 2 * AHEAD < len(rows):
+            ask_for_row(t, rows[i + 2 * AHEAD])
         soon = i + AHEAD
         if soon < len(rows):
             at = home(t, rows[soon], persons[soon] >> np.uint64(TIME_BITS))

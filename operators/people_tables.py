@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.batches import I16, I32, I64, U8
-from operators.bytes_kernels import U64, compiled, grown, inlined, trailing_zeros
+from operators.bytes_kernels import U64, compiled, grown, inlined, prefetch, trailing_zeros
 
 TOKEN_BITS: Final = 40
 TIME_BITS: Final = 24
@@ -93,6 +93,12 @@ def home(t: Tables, row: int, token: np.uint64) -> int:
     if cap <= LISTED:
         return int(start)
     return int(start + np.int64(((token >> np.uint64(8)) * np.uint64(cap)) >> np.uint64(32)))
+
+
+@inlined
+def ask_for_row(t: Tables, row: int) -> None:
+    """Ask for what is known of a row, so that ``home`` finds it at hand."""
+    prefetch(t.at, 2 * row)  # a row's eight bytes are two of ``at``'s items
 
 
 @inlined

@@ -20,7 +20,9 @@ from warroom.waiting import wait_until
 STAR = "waipojia"
 SPIKE = [8.0, 8.0, *[0.5] * 22]
 """The star's hours in ordinary days' sales: its last hour passes five and falls below again."""
-SCENARIO_SECONDS_A_SECOND = 480.0
+SCENARIO_SECONDS_A_SECOND = 200.0
+"""Slow enough for a busy machine: orders and clicks, which come apart, stay within one minute of the scenario
+(0.3 s), and the load still runs when all that should has been seen."""
 STAR_FIRES = f'ALERTS{{alertstate="firing",merchant="{STAR}",window="1h"}}'
 MANY_CHANNELS = 'count(count by (value) (warroom_rollup{dimension="channel"})) > 5'
 THE_NIGHT = pytest.mark.xdist_group("the night")
@@ -36,7 +38,7 @@ class Proof:
     phone: Receiver
     """Who is told."""
     moments_s: list[float]
-    """Wall clock, second by second, while load, probes and war room were all running."""
+    """Wall clock, second by second, from when load, probes and war room were all running."""
     ended_s: float
     """Wall clock when all was counted and the numbers were being compared with the oracle's."""
     exported: list[str]
@@ -80,11 +82,12 @@ def play(night: Night) -> tuple[list[float], list[str]]:
     night.wait("the scenario's channels have their rows", MANY_CHANNELS)
     send_channels(night.broker.address, 220)
     night.wait("the load has passed the clock", "max(warroom_watermark_delay_seconds) < 0")
-    night.wait("probes are seen", "sum(loadgen_probe_latency_seconds_count) > 10")
-    began_s = night.wait("the star fires", STAR_FIRES)
-    exported = night.exported(*night.worker_ports, night.load_port, night.probe_port)
+    began_s = night.wait("probes are seen", "sum(loadgen_probe_latency_seconds_count) > 10")
     night.scraped_after(began_s)
-    assert load.poll() is None, "the load ended before everything had been seen"
+    assert load.poll() is None, "the load ended before everything ran"
+    exported = night.exported(night.load_port, night.probe_port)
+    night.wait("the star fires", STAR_FIRES)
+    exported += night.exported(*night.worker_ports)
     assert wait_until(lambda: load.poll() is not None, 60)
     moments_s = np.arange(began_s, time.time(), 1.0).tolist()
     probe.send_signal(signal.SIGINT)
