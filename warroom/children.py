@@ -7,13 +7,15 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 LOOPBACK = "127.0.0.1"
 _FIRST_PORT, _STRETCH, _STRETCHES = 10_000, 40, 560
 _PORTS_END = _FIRST_PORT + _STRETCH * _STRETCHES  # 32,400: Linux gives clients 32,768 and up
+_RESERVATIONS = 128  # the newest ports asked for; whoever asks starts its server long before
 _PR_SET_PDEATHSIG = 1
 # Loaded here: between fork and exec nothing may be imported.
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -69,21 +71,25 @@ def end(process: subprocess.Popen[bytes], grace_seconds: float = 5.0) -> int:
 
 
 def free_ports(count: int, host: str = LOOPBACK) -> int:
-    """Return the first of ``count`` TCP ports side by side that nobody listened on a moment ago.
+    """Return the first of ``count`` TCP ports side by side that nobody has.
 
     They lie below those that the system hands to clients, where an outgoing connection may take one before
-    its server does, and each process looks in a stretch of its own: two that ask at once get different ones.
+    its server does. They stay this process's for a while: whoever else asks gets others, also before a server
+    listens there.
     """
     for first in _candidates:
-        if all(_is_free(host, port) for port in range(first, first + count)):
+        held = [_reserved(host, port) for port in range(first, first + count)]
+        if None not in held:
+            _keep(held)
             for _ in range(count - 1):
                 next(_candidates)
             return first
+        _release(held)
     raise AssertionError("the candidates never end")
 
 
 def free_port(host: str = LOOPBACK) -> int:
-    """Return one TCP port that was free on ``host`` a moment ago."""
+    """Return one TCP port that nobody has on ``host``; see ``free_ports``."""
     return free_ports(1, host)
 
 
@@ -94,16 +100,33 @@ def _ports_to_try() -> Iterator[int]:
         yield from range(_FIRST_PORT, start)
 
 
-def _is_free(host: str, port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _reserved(host: str, port: int) -> int | None:
+    """File descriptor of a socket that has a port without listening there; None if the port is another's.
+
+    To those who do not ask to reuse an address the port is taken, as for this function in another process.
+    Servers do ask, and the kernel lets them have it as long as nobody listens there.
+    """
+    with socket.socket() as holder:
         try:
-            probe.bind((host, port))
+            holder.bind((host, port))
         except OSError:
-            return False
-        return True
+            return None
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return holder.detach()
 
 
+def _keep(held: Iterable[int | None]) -> None:
+    _reservations.extend(held)
+    _release([_reservations.popleft() for _ in range(len(_reservations) - _RESERVATIONS)])
+
+
+def _release(held: Iterable[int | None]) -> None:
+    for descriptor in held:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+_reservations: deque[int | None] = deque()
 _candidates = _ports_to_try()
 
 
