@@ -88,3 +88,19 @@ ROUTES = [3476900567878811119, 8186225505942432243, 3001829788391264951]
 
 def test_progress_names_its_partition_as_redis_and_metrics_do() -> None:
     assert Progress("orders", 3, 7, -1, Standing.LIVE).source == "orders/3"
+
+
+def test_tests_of_a_group_run_in_one_process(tmp_path: Path) -> None:
+    """A night that many tests ask about is played once; pytest 9.2 and xdist 3.8 together play it twice."""
+    (tmp_path / "test_group.py").write_text(
+        "import os, pathlib, pytest\n"
+        "@pytest.mark.xdist_group('night')\n"
+        "@pytest.mark.parametrize('number', range(6))\n"
+        "def test_ask(number): (pathlib.Path(os.environ['PYTEST_XDIST_WORKER'])).touch()\n"
+        "@pytest.mark.parametrize('number', range(6))\n"
+        "def test_other(number): pass\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadgroup", "-c", "/dev/null", "."]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "12 passed" in done.stdout, done.stdout + done.stderr
+    assert len(list(tmp_path.glob("gw*"))) == 1
