@@ -78,9 +78,8 @@ def candidates_of(
     base = columns.baseline[: len(merchants)]
     found: dict[tuple[str, str], list[Candidate]] = {}
     named: Named = {}
-    rows = np.arange(len(base))
     for w, window in enumerate(WINDOWS):
-        for metric, scores in _scores(sums[w], base, baselines, rules):
+        for metric, rows, scores in _scores(sums[w], base, baselines, rules):
             if window in windows_of(metric):
                 found[metric, window] = named_best(
                     merchants, columns, baselines, rows, scores, rules.size, named
@@ -114,23 +113,25 @@ def named_best(
 
 def _scores(
     sums: I64, base: np.ndarray, baselines: Baselines, rules: BoardRules
-) -> Iterator[tuple[str, F64 | I64]]:
-    """Every metric of a window with the scores of all merchants; NaN or 0: not on the board.
+) -> Iterator[tuple[str, I64, F64 | I64]]:
+    """Every metric of a window: rows of merchants that may stand on its board, and their scores.
 
-    ``sums``: MEASURES x merchants.
+    ``sums``: MEASURES x merchants. Of many merchants few pass what is asked of them, so that is looked at
+    first: ratios of all would cost 0.24 µs a merchant each time.
     """
     orders, joined = sums[ORDERS], sums[NEW_MEMBERS]
-    known = base != NO_BASELINE
-    sales = ratio(sums[GMV], np.where(known, baselines.gmv[base], np.nan))
-    yield "sales_multiple", np.where(orders >= rules.min_orders, sales, np.nan)
-    yield "gmv", sums[GMV]
-    yield "orders", orders
-    yield "new_members", joined
-    joining = ratio(joined, np.where(known, baselines.new_members[base], np.nan))
-    yield "new_member_multiple", np.where(joined >= rules.min_new_members, joining, np.nan)
+    selling = np.flatnonzero((orders >= rules.min_orders) & (base != NO_BASELINE))
+    yield "sales_multiple", selling, ratio(sums[GMV, selling], baselines.gmv[base[selling]])
+    everyone = np.arange(len(base))
+    yield "gmv", everyone, sums[GMV]
+    yield "orders", everyone, orders
+    winning = np.flatnonzero(joined)
+    yield "new_members", winning, joined[winning]
+    winning = winning[(joined[winning] >= rules.min_new_members) & (base[winning] != NO_BASELINE)]
+    yield "new_member_multiple", winning, ratio(joined[winning], baselines.new_members[base[winning]])
     sourced = sums[PRIVATE_VIEWS] + sums[PLATFORM_VIEWS]
-    enough = sourced >= rules.min_views
-    yield "private_traffic_share", np.where(enough, part(sums[PRIVATE_VIEWS], sourced), np.nan)
+    viewed = np.flatnonzero(sourced >= rules.min_views)
+    yield "private_traffic_share", viewed, part(sums[PRIVATE_VIEWS, viewed], sourced[viewed])
 
 
 def _name(baselines: Baselines, base: int) -> str | None:
