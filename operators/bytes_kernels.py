@@ -64,6 +64,20 @@ def load_u64(typing_context: Any, data: Any, index: Any) -> Any:  # noqa: ANN401
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def store_u64(typing_context: Any, data: Any, index: Any, word: Any) -> Any:  # noqa: ANN401
+    """Write a word to a uint8 array from ``index`` on, little-endian, unaligned."""
+    signature = types.void(types.Array(types.uint8, 1, "C"), types.int64, types.uint64)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ANN401
+        array = make_array(sig.args[0])(context, builder, args[0])
+        pointer = builder.gep(array.data, [args[1]])
+        builder.store(args[2], builder.bitcast(pointer, ir.PointerType(ir.IntType(64))), align=1)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def load_u8(typing_context: Any, data: Any, index: Any) -> Any:  # noqa: ANN401
     """One byte of a uint8 array as int64, without numba's test for a negative index."""
     signature = types.int64(types.Array(types.uint8, 1, "C"), types.int64)
@@ -83,6 +97,19 @@ def trailing_zeros(typing_context: Any, word: Any) -> Any:  # noqa: ANN401
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ANN401
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return signature, codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def bytes_in_use(typing_context: Any, word: Any) -> Any:  # noqa: ANN401
+    """Bytes of a uint64 up to its highest one that is not 0; 0 for 0."""
+    signature = types.int64(types.uint64)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ANN401
+        wide = ir.IntType(64)
+        zeros = builder.ctlz(args[0], ir.Constant(ir.IntType(1), 0))
+        return builder.lshr(builder.sub(ir.Constant(wide, 71), zeros), ir.Constant(wide, 3))
 
     return signature, codegen
 
@@ -150,22 +177,37 @@ class InternTable(NamedTuple):
 
 
 @inlined
+def same_bytes(one: U8, at: int, other: U8, start: int, length: int) -> bool:
+    """Whether ``length`` bytes are the same. Both are padded."""
+    done = 0
+    while length - done >= 8:
+        if load_u64(one, at + done) != load_u64(other, start + done):
+            return False
+        done += 8
+    rest = length - done
+    if rest == 0:
+        return True
+    differing = load_u64(one, at + done) ^ load_u64(other, start + done)
+    return bool(differing << np.uint64(64 - 8 * rest) == 0)
+
+
+@inlined
+def _first_slot(slots: I32, hashed: np.uint64) -> int:
+    """Where the search for an id begins."""
+    return int(np.int64(hashed & np.uint64(0x7FFFFFFFFFFFFFFF)) & (len(slots) - 1))
+
+
+@inlined
 def _slot_of(table: InternTable, data: U8, start: int, length: int, hashed: np.uint64) -> int:
     """Slot of the id ``data[start : start + length]``, or the free one where it belongs."""
     mask = len(table.slots) - 1
-    slot = np.int64(hashed & np.uint64(0x7FFFFFFFFFFFFFFF)) & mask
+    slot = np.int64(_first_slot(table.slots, hashed))
     while True:
         row = table.slots[slot] - 1
         if row < 0:
             return int(slot)
         if table.hashes[row] == hashed and table.lengths[row] == length:
-            base = table.offsets[row]
-            same = True
-            for i in range(length):
-                if table.arena[base + i] != data[start + i]:
-                    same = False
-                    break
-            if same:
+            if same_bytes(table.arena, table.offsets[row], data, start, length):
                 return int(slot)
         slot = (slot + 1) & mask
 
@@ -216,20 +258,19 @@ def intern_found(table: InternTable, data: U8, found: FoundIds, outcome: U8, row
     A look-up goes from the slot to what is known of its row and on to the id's bytes. With a million ids each
     of these steps waits for memory, so each is asked for some ids ahead of the next.
     """
-    mask = len(table.slots) - 1
     for i in range(len(rows)):
         soon = i + 3 * AHEAD
         if soon < len(rows) and outcome[soon] == 0:
-            prefetch(table.slots, np.int64(found.hashes[soon] & np.uint64(0x7FFFFFFFFFFFFFFF)) & mask)
+            prefetch(table.slots, _first_slot(table.slots, found.hashes[soon]))
         soon -= AHEAD
         if soon < len(rows) and outcome[soon] == 0:
-            row = table.slots[np.int64(found.hashes[soon] & np.uint64(0x7FFFFFFFFFFFFFFF)) & mask]
+            row = table.slots[_first_slot(table.slots, found.hashes[soon])]
             prefetch(table.hashes, np.int64(row) - 1)
             prefetch(table.offsets, np.int64(row) - 1)
             prefetch(table.lengths, np.int64(row) - 1)
         soon -= AHEAD
         if soon < len(rows) and outcome[soon] == 0:
-            row = table.slots[np.int64(found.hashes[soon] & np.uint64(0x7FFFFFFFFFFFFFFF)) & mask]
+            row = table.slots[_first_slot(table.slots, found.hashes[soon])]
             if row > 0:
                 prefetch(table.arena, table.offsets[row - 1])
         if outcome[i] == 0:
@@ -247,24 +288,17 @@ def _rehash(slots: I32, hashes: U64, rows: int) -> None:
 
 
 @compiled
-def intern_packed(table: InternTable, data: U8, offsets: I32, hashes: U64, rows: I32) -> None:
-    """Intern ids packed one after the other: id ``i`` is ``data[offsets[i] : offsets[i + 1]]``."""
-    mask = len(table.slots) - 1
-    for i in range(len(rows)):
-        soon = i + AHEAD
-        if soon < len(rows):
-            prefetch(table.slots, np.int64(hashes[soon] & np.uint64(0x7FFFFFFFFFFFFFFF)) & mask)
-        rows[i] = intern(table, data, offsets[i], offsets[i + 1] - offsets[i], hashes[i])
-
-
-@compiled
 def pack_ids(table: InternTable, rows: I32, offsets: I32, data: U8) -> None:
-    """The reverse: ids of ``rows`` one after the other into ``data``; ``offsets`` already hold the sums."""
+    """Ids of ``rows`` one after the other into ``data``, padded; ``offsets`` already hold the sums."""
     for i in range(len(rows)):
+        if i + 2 * AHEAD < len(rows):
+            prefetch(table.offsets, rows[i + 2 * AHEAD])
+        if i + AHEAD < len(rows):
+            prefetch(table.arena, table.offsets[rows[i + AHEAD]])
         base = table.offsets[rows[i]]
-        target = offsets[i]
-        for j in range(table.lengths[rows[i]]):
-            data[target + j] = table.arena[base + j]
+        # Eight bytes at a time, the last of them beyond the id: there the next one comes.
+        for j in range(0, table.lengths[rows[i]], 8):
+            store_u64(data, offsets[i] + j, load_u64(table.arena, base + j))
 
 
 def grown(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
@@ -320,6 +354,14 @@ class Interner:
         self.reserve(1, len(raw))
         hashed = np.uint64(hash_bytes(data, 0, len(raw), 0))
         return int(intern(self.table, data, 0, len(raw), hashed))
+
+    def add_packed(self, offsets: I32, data: U8, hashes: U64) -> I32:
+        """Rows of ids as ``packed`` gives them; ``hashes``: theirs."""
+        self.reserve(len(hashes), int(offsets[-1] - offsets[0]))
+        found = FoundIds(offsets[:-1].astype(np.int64), np.diff(offsets), hashes)
+        rows: I32 = np.empty(len(hashes), np.int32)
+        intern_found(self.table, data, found, np.zeros(len(hashes), np.uint8), rows)
+        return rows
 
     def text(self, row: int) -> str:
         """The id of a row."""

@@ -8,7 +8,6 @@ get rows of their own, in the order of their arrival; events of all others go to
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -23,11 +22,12 @@ from operators.merchant_columns import MerchantColumns
 from operators.people_cells import KINDS
 from operators.rollup_delta import RollupDelta, Value
 from operators.rollup_people import RollupPeople
+from operators.state_bytes import pack_state, unpack_state
 from operators.windows import Windows
 from schemas.rollups import DIMENSIONS, OTHER, UNKNOWN, VALUES_SHOWN
 from schemas.windows import FINEST_BUCKET_MS, MEASURES
 
-ROLLUPS_LAYOUT: Final = 4
+ROLLUPS_LAYOUT: Final = 5
 """Version of what ``dump`` and ``taken`` write; state of another version is refused."""
 
 
@@ -200,7 +200,7 @@ class Rollups:
     def dump(self) -> bytes:
         """The whole state as bytes."""
         state = {slot: getattr(self, slot) for slot in _STATE}
-        return pickle.dumps((ROLLUPS_LAYOUT, state), protocol=pickle.HIGHEST_PROTOCOL)
+        return pack_state((ROLLUPS_LAYOUT, state))
 
     @staticmethod
     def load(block: bytes, rules: RollupRules) -> Rollups:
@@ -208,7 +208,7 @@ class Rollups:
 
         Raises ``ValueError`` for another layout version.
         """
-        layout, state = pickle.loads(block)
+        layout, state = unpack_state(block)
         if layout != ROLLUPS_LAYOUT:
             raise ValueError(f"roll-ups have layout {layout}; this version reads {ROLLUPS_LAYOUT}")
         rollups = Rollups(rules)

@@ -6,7 +6,6 @@ Bytewax, no Redis. ``operators.shard_store`` keeps it across restarts.
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,7 @@ from operators.batches import (
     I64,
     NO_EVENT_MS,
 )
-from operators.bytes_kernels import Interner, intern_packed
+from operators.bytes_kernels import Interner
 from operators.calendar_days import day_bounds_ms
 from operators.changes import ALL_CHANGED
 from operators.closing import Closing
@@ -35,6 +34,7 @@ from operators.shard_outbox import ShardOutbox
 from operators.shard_people import ShardPeople
 from operators.share_texts import ShareTexts
 from operators.shares import NAMES_HELD, MerchantShares
+from operators.state_bytes import pack_state, unpack_state
 from operators.stock_notes import ShardStock
 from operators.stocks import Stocks
 from operators.windows import Windows
@@ -42,7 +42,7 @@ from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
 from schemas.windows import FINEST_BUCKET_MS, ORDERS, SLIDING
 
-STATE_LAYOUT = 8
+STATE_LAYOUT = 9
 """Version of what ``dump`` writes; state of another version is refused."""
 
 LONGEST = SLIDING[-1]
@@ -129,10 +129,8 @@ class Shard:
         return Book(self.merchants, self.zones, self.rules.milestone_min_orders)
 
     def _take_rows(self, delta: ShardDelta) -> list[DeadLetter]:
-        self.merchants.reserve(len(delta), int(delta.id_offsets[-1] - delta.id_offsets[0]))
         before = len(self.merchants)
-        rows: I32 = np.empty(len(delta), np.int32)
-        intern_packed(self.merchants.table, delta.id_bytes, delta.id_offsets, delta.id_hashes, rows)
+        rows = self.merchants.add_packed(delta.id_offsets, delta.id_bytes, delta.id_hashes)
         self._welcome(before)
         buckets, values = delta.buckets, delta.values
         newest_ms, arrived_ms = delta.newest_ms, delta.arrived_ms
@@ -344,7 +342,7 @@ class Shard:
     def dump(self) -> bytes:
         """The whole state as bytes."""
         state = {slot: getattr(self, slot) for slot in _STATE}
-        return pickle.dumps((STATE_LAYOUT, self.number, state), protocol=pickle.HIGHEST_PROTOCOL)
+        return pack_state((STATE_LAYOUT, self.number, state))
 
     @staticmethod
     def load(block: bytes, rules: ShardRules) -> Shard:
@@ -352,7 +350,7 @@ class Shard:
 
         Raises ``ValueError`` for another layout version.
         """
-        layout, number, state = pickle.loads(block)
+        layout, number, state = unpack_state(block)
         refuse_other_layout(layout)
         shard = Shard(number, rules)
         for slot, value in state.items():

@@ -14,10 +14,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from operators.journal import Journal, Retired, read_upto
+from operators.state_bytes import held_bytes
 
 _HEAD_BYTES = 5
 SMALLEST_JOURNAL_BYTES = 4 * 1024 * 1024
 """A journal this short is never worth a new base."""
+BASE_SHARE = 0.5
+"""Nor is one that is shorter than this share of what the base holds in memory. To replay a byte of the
+journal takes about ten times as long as to load one that a base holds; but a base makes an epoch's end wait."""
 BLOCK_BYTES = 32 * 1024
 """What a block of the journal counts for beside its length: to replay an empty one takes 0.2 to 0.3 ms, so
 a quiet night's journal would be short in bytes and long to resume from. 128 blocks fill the smallest."""
@@ -83,6 +87,7 @@ class StateFiles:
         self._retired = Retired()
         self._base: str | None = None
         self._base_bytes = 0
+        self._base_held_bytes = 0
         self._journal: Journal | None = None
         self._blocks: list[bytes] = []
         self._journal_blocks = 0
@@ -94,7 +99,7 @@ class StateFiles:
     def save(self, dump: Callable[[], bytes]) -> FilesRef:
         """Bring the journal up to now, or write ``dump()`` as a base; the reference that names them.
 
-        Raises ``OSError`` on a full disk.
+        ``dump``: gives a block of ``state_bytes.pack_state``. Raises ``OSError`` on a full disk.
         """
         if self._journal is None:
             self._journal = Journal(self._path("journal"))
@@ -112,7 +117,7 @@ class StateFiles:
     def _is_long(self, journal: Journal) -> bool:
         """Whether to resume from the journal costs more than the base is worth."""
         weight = journal.length + self._journal_blocks * BLOCK_BYTES
-        return weight > max(SMALLEST_JOURNAL_BYTES, self._base_bytes)
+        return weight > max(SMALLEST_JOURNAL_BYTES, BASE_SHARE * self._base_held_bytes)
 
     def _path(self, kind: str) -> Path:
         return self._directory / f"{self._run}-{self._part}-{self._generation:06d}.{kind}"
@@ -127,6 +132,7 @@ class StateFiles:
         base.append(state)
         base.close()
         self._base, self._base_bytes = base.path.name, base.length
+        self._base_held_bytes = held_bytes(state)
         self._journal_blocks = 0
         return Journal(self._path("journal"))
 
@@ -139,6 +145,7 @@ class StateFiles:
         journal = self._directory / ref.journal
         blocks = list(_blocks(read_upto(journal, ref.journal_bytes)))
         self._base, self._base_bytes = ref.base, ref.base_bytes
+        self._base_held_bytes = 0 if base is None else held_bytes(base)
         self._journal_blocks = len(blocks)
         self._journal = Journal(journal, ref.journal_bytes)
         self._drop_strays()

@@ -104,7 +104,8 @@ def warm(directory: Path) -> None:
     lane.snapshot()
     encoder = RowEncoder("warm:")
     for shard, store in zip(shards, stores, strict=True):
-        rows = store.load(store.save(shard, 0), rules).outbox.take()
+        resumed = Shard.load(store.load(store.save(shard, 0), rules).dump(), rules)
+        rows = resumed.outbox.take()
         if rows is not None:
             pending = PendingMerchants(time.monotonic)
             pending.offer(rows)
