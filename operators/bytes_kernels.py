@@ -206,9 +206,9 @@ def _slot_of(table: InternTable, data: U8, start: int, length: int, hashed: np.u
         row = table.slots[slot] - 1
         if row < 0:
             return int(slot)
-        if table.hashes[row] == hashed and table.lengths[row] == length:
-            if same_bytes(table.arena, table.offsets[row], data, start, length):
-                return int(slot)
+        likely = table.hashes[row] == hashed and table.lengths[row] == length
+        if likely and same_bytes(table.arena, table.offsets[row], data, start, length):
+            return int(slot)
         slot = (slot + 1) & mask
 
 

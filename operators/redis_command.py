@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
-def command(*arguments: bytes) -> bytes:
-    """A command as Redis takes it."""
-    parts = [b"*%d\r\n" % len(arguments)]
-    parts += [b"$%d\r\n%b\r\n" % (len(a), a) for a in arguments]
-    return b"".join(parts)
+
+class Arguments(NamedTuple):
+    """Some arguments of a command, and how many."""
+
+    count: int
+    data: bytes
+
+
+def arguments(given: Sequence[bytes]) -> Arguments:
+    """Arguments as Redis takes them."""
+    return Arguments(len(given), b"".join([b"$%d\r\n%b\r\n" % (len(a), a) for a in given]))
+
+
+_NONE: Final = Arguments(0, b"")
+
+
+def command(*given: bytes, rest: Arguments = _NONE) -> bytes:
+    """A command as Redis takes it; ``rest``: what it ends with."""
+    count, data = arguments(given)
+    return b"*%d\r\n%b%b" % (count + rest.count, data, rest.data)

@@ -21,7 +21,7 @@ SMALLEST_JOURNAL_BYTES = 4 * 1024 * 1024
 """A journal this short is never worth a new base."""
 BASE_SHARE = 0.5
 """Nor is one that is shorter than this share of what the base holds in memory. To replay a byte of the
-journal takes about ten times as long as to load one that a base holds; but a base makes an epoch's end wait."""
+journal takes about ten times as long as to load one of a base, but an epoch's end waits for a base."""
 BLOCK_BYTES = 32 * 1024
 """What a block of the journal counts for beside its length: to replay an empty one takes 0.2 to 0.3 ms, so
 a quiet night's journal would be short in bytes and long to resume from. 128 blocks fill the smallest."""
@@ -89,12 +89,12 @@ class StateFiles:
         self._base_bytes = 0
         self._base_held_bytes = 0
         self._journal: Journal | None = None
-        self._blocks: list[bytes] = []
+        self._parts: list[bytes] = []  # of each new block, its head and the block
         self._journal_blocks = 0
 
     def add(self, kind: int, block: bytes) -> None:
         """A block for the journal, written by the next ``save``."""
-        self._blocks.append(len(block).to_bytes(4, "little") + bytes([kind]) + block)
+        self._parts += [len(block).to_bytes(4, "little") + bytes([kind]), block]
 
     def save(self, dump: Callable[[], bytes]) -> FilesRef:
         """Bring the journal up to now, or write ``dump()`` as a base; the reference that names them.
@@ -103,10 +103,10 @@ class StateFiles:
         """
         if self._journal is None:
             self._journal = Journal(self._path("journal"))
-        if self._blocks:
-            self._journal.append(b"".join(self._blocks))
-            self._journal_blocks += len(self._blocks)
-            self._blocks = []
+        if self._parts:
+            self._journal.append(b"".join(self._parts))
+            self._journal_blocks += len(self._parts) // 2
+            self._parts = []
         if self._is_long(self._journal) and self._turns.take():
             started = time.monotonic()
             self._journal = self._rebased(dump(), self._journal)
