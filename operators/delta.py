@@ -14,11 +14,12 @@ import numpy as np
 from operators.batches import I32, I64, U8, Progress, Standing
 from operators.bytes_kernels import PADDING_BYTES, U64
 from operators.dimensions import NO_NAMES, UNKNOWN_TIER, CutNames
+from operators.packed_words import packed, padded, unpacked
 from operators.sales_cuts import SalesCuts
 from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
 from schemas.rollups import UNKNOWN
-from schemas.windows import MEASURES
+from schemas.windows import FINEST_BUCKET_MS, MEASURES
 
 
 class Suspect(msgspec.Struct, frozen=True):
@@ -46,6 +47,9 @@ class _Head(msgspec.Struct, frozen=True, array_like=True):
     standing: int
     rows: int
     id_bytes: int
+    bucket: int
+    """Buckets count from here, and the times of arrival from ``arrived_ms``."""
+    arrived_ms: int
     measures: int
     """Bit ``m``: the column of measure ``m`` follows; the others are zeros."""
     joins: int
@@ -119,34 +123,39 @@ class ShardDelta:
         )  # fmt: skip
 
     def to_bytes(self) -> bytes:
-        """One compact block: a head, then the columns one after the other, without measures of zeros."""
+        """One compact block: a head, then ids, hashes and persons, then all numbers, packed."""
         first, last = int(self.id_offsets[0]), int(self.id_offsets[-1])
         told = [m for m in range(len(MEASURES)) if self.values[:, m].any()]
         p = self.progress
+        bucket, arrived_ms = (int(c.min()) if len(self) else 0 for c in (self.buckets, self.arrived_ms))
         head = _ENCODER.encode(
             _Head(
                 self.shard, p.topic, p.partition, p.next_offset, p.newest_ms, int(p.standing),
-                len(self), last - first, sum(1 << m for m in told), len(self.joins.rows),
-                len(self.persons), self.suspects, len(self.sales), self.names,
+                len(self), last - first, bucket, arrived_ms, sum(1 << m for m in told),
+                len(self.joins.rows), len(self.persons), self.suspects, len(self.sales), self.names,
             )
         )  # fmt: skip
         parts = [len(head).to_bytes(4, "little"), head]
+        ends = self.person_ends
         if len(self):
             parts += [
-                (self.id_offsets - first).tobytes(),
                 self.id_bytes[first:last].tobytes(),
                 self.id_hashes.tobytes(),
-                self.buckets.tobytes(),
-                self.newest_ms.tobytes(),
-                self.arrived_ms.tobytes(),
-                *(self.values[:, m].tobytes() for m in told),
-                self.joins.rows.tobytes(),
                 self.joins.people.tobytes(),
-                self.joins.cuts.tobytes(),
-                *self.sales.to_bytes(),
+                self.persons.tobytes(),
             ]
-            if self.person_ends is not None and len(self.persons):
-                parts += [self.person_ends.astype(np.int32).tobytes(), self.persons.tobytes()]
+            numbers = (
+                np.diff(self.id_offsets),
+                self.buckets - bucket,
+                self.newest_ms - self.buckets * FINEST_BUCKET_MS,
+                self.arrived_ms - arrived_ms,
+                *(self.values[:, m] for m in told),
+                self.joins.rows,
+                self.joins.cuts,
+                *self.sales.columns,
+                *(() if ends is None or not len(self.persons) else (np.diff(ends, prepend=0),)),
+            )
+            parts += packed(np.concatenate(numbers, dtype=np.int64).view(np.uint64))
         return b"".join(parts)
 
     @staticmethod
@@ -160,39 +169,35 @@ class ShardDelta:
         delta = ShardDelta.empty(head.shard, progress)
         delta.suspects = head.suspects
         if head.rows:
-            delta._fill(block, 4 + length, head)
+            delta._fill(padded(block), 4 + length, head)
         return delta
 
-    def _fill(self, block: bytes, at: int, head: _Head) -> None:
+    def _fill(self, data: U8, at: int, head: _Head) -> None:
         n = head.rows
-        self.id_offsets = np.frombuffer(block, np.int32, n + 1, at).copy()
-        at += 4 * (n + 1)
-        self.id_bytes = np.frombuffer(block[at : at + head.id_bytes] + bytes(PADDING_BYTES), np.uint8).copy()
+        self.id_bytes = np.append(data[at : at + head.id_bytes], np.zeros(PADDING_BYTES, np.uint8))
         at += head.id_bytes
-        self.id_hashes = np.frombuffer(block, np.uint64, n, at).copy()
-        at += 8 * n
+        sizes = (n, head.joins, head.persons)
+        ends = np.cumsum(sizes).tolist()
+        hashes: U64 = data[at : at + 8 * ends[-1]].copy().view(np.uint64)
+        self.id_hashes, people, self.persons = np.split(hashes, ends[:-1])
         told = [m for m in range(len(MEASURES)) if head.measures >> m & 1]
-        columns = np.frombuffer(block, np.int64, n * (3 + len(told)), at).reshape(-1, n).copy()
-        self.buckets, self.newest_ms, self.arrived_ms = columns[:3]
+        lengths = [*(4 + len(told)) * [n], *2 * [head.joins], *5 * [head.sales], n if head.persons else 0]
+        ends = np.cumsum(lengths).tolist()
+        numbers = np.zeros(ends[-1], np.int64)
+        unpacked(data, at + hashes.nbytes, numbers.view(np.uint64))
+        columns = iter(np.split(numbers, ends[:-1]))
+        self.id_offsets = np.zeros(n + 1, np.int32)
+        np.cumsum(next(columns), out=self.id_offsets[1:])
+        self.buckets = next(columns) + head.bucket
+        self.newest_ms = next(columns) + self.buckets * FINEST_BUCKET_MS
+        self.arrived_ms = next(columns) + head.arrived_ms
         self.values = np.zeros((n, len(MEASURES)), np.int64)
-        for column, m in zip(columns[3:], told, strict=True):
-            self.values[:, m] = column
-        at += 8 * n * (3 + len(told))
-        j = head.joins
-        if j:
-            self.joins = Joins(
-                np.frombuffer(block, np.int32, j, at).copy(),
-                np.frombuffer(block, np.uint64, j, at + 4 * j).copy(),
-                np.frombuffer(block, np.int64, j, at + 12 * j).copy(),
-            )
-        at += 20 * j
-        if head.sales:
-            self.sales = SalesCuts.from_bytes(head.sales, block, at)
+        for m in told:
+            self.values[:, m] = next(columns)
+        self.joins = Joins(next(columns).astype(np.int32), people, next(columns))
+        self.sales = SalesCuts.of([next(columns) for _ in range(5)])
         self.names = CutNames(*head.names)
-        if head.persons:
-            at += SalesCuts.ENTRY_BYTES * head.sales
-            self.person_ends = np.frombuffer(block, np.int32, n, at).astype(np.int64)
-            self.persons = np.frombuffer(block, np.uint64, head.persons, at + 4 * n).copy()
+        self.person_ends = np.cumsum(next(columns)) if head.persons else None
 
     def __reduce__(self) -> tuple[object, tuple[bytes]]:
         return ShardDelta.from_bytes, (self.to_bytes(),)

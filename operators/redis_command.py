@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 class Arguments(NamedTuple):
     """Some arguments of a command, and how many."""
 
-    count: int
+    number: int
     data: bytes
 
 
@@ -23,5 +23,5 @@ _NONE: Final = Arguments(0, b"")
 
 def command(*given: bytes, rest: Arguments = _NONE) -> bytes:
     """A command as Redis takes it; ``rest``: what it ends with."""
-    count, data = arguments(given)
-    return b"*%d\r\n%b%b" % (count + rest.count, data, rest.data)
+    number, data = arguments(given)
+    return b"*%d\r\n%b%b" % (number + rest.number, data, rest.data)

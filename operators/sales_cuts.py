@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -25,15 +24,15 @@ class SalesCuts:
     orders: I64  # n
     gmv: I64  # n, fen
 
-    ENTRY_BYTES: ClassVar[int] = 24
-
     def __len__(self) -> int:
         return len(self.row)
 
     @staticmethod
     def empty() -> SalesCuts:
         """No entries."""
-        return SalesCuts.from_bytes(0, b"", 0)
+        numbers = np.zeros(0, np.int16)
+        sums = np.zeros(0, np.int64)
+        return SalesCuts(np.zeros(0, np.int32), numbers, numbers, sums, sums)
 
     def pick(self, entries: I64, row: I32) -> SalesCuts:
         """Some entries, with other row numbers."""
@@ -41,20 +40,17 @@ class SalesCuts:
             row, self.channel[entries], self.category[entries], self.orders[entries], self.gmv[entries]
         )
 
-    def to_bytes(self) -> list[bytes]:
-        """One column after the other."""
-        return [c.tobytes() for c in (self.row, self.orders, self.gmv, self.channel, self.category)]
+    @property
+    def columns(self) -> tuple[I32 | I16 | I64, ...]:
+        """All of them, to be written."""
+        return self.row, self.channel, self.category, self.orders, self.gmv
 
     @staticmethod
-    def from_bytes(entries: int, block: bytes, at: int) -> SalesCuts:
-        """The reverse of ``to_bytes``; the columns begin at ``at``."""
-        n = entries
+    def of(columns: list[I64]) -> SalesCuts:
+        """The reverse of ``columns``."""
+        row, channel, category, orders, gmv = columns
         return SalesCuts(
-            row=np.frombuffer(block, np.int32, n, at).copy(),
-            orders=np.frombuffer(block, np.int64, n, at + 4 * n).copy(),
-            gmv=np.frombuffer(block, np.int64, n, at + 12 * n).copy(),
-            channel=np.frombuffer(block, np.int16, n, at + 20 * n).copy(),
-            category=np.frombuffer(block, np.int16, n, at + 22 * n).copy(),
+            row.astype(np.int32), channel.astype(np.int16), category.astype(np.int16), orders, gmv
         )
 
 

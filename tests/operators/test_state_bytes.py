@@ -10,7 +10,7 @@ import hypothesis.strategies as st
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from operators.state_bytes import held_bytes, pack_state, unpack_state
 
@@ -35,6 +35,7 @@ ARRAYS = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(ARRAYS, max_size=4), st.integers(), st.text())
 def test_whatever_was_packed_comes_back(arrays: list[npt.NDArray[Any]], number: int, text: str) -> None:
     held = [*arrays, *(widened(a) for a in arrays)]
