@@ -35,7 +35,7 @@ ROWS_A_TURN = 4096
 ROWS_IN_BACKLOG = 256
 """The same while a backlog is read, half of them those that sell most, and the first time, when nobody knows
 yet whether there is one: with a million merchants, handing on all that changed would take most of the
-machine (some 60 microseconds for each that Redis has not seen yet), and what it says is old before it is
+machine (some 35 microseconds for each that Redis has not seen yet), and what it says is old before it is
 read."""
 ROWS_SHARE = 0.1
 """Most of the time that a shard spends on results; another thread needs three times as much to write them."""

@@ -17,12 +17,12 @@ from operators.journal import Journal, Retired, read_upto
 from operators.state_bytes import held_bytes
 
 _HEAD_BYTES = 5
-SMALLEST_JOURNAL_BYTES = 4 * 1024 * 1024
+SMALLEST_JOURNAL_BYTES = 2 * 1024 * 1024
 """A journal this short is never worth a new base."""
-BASE_SHARE = 0.5
+BASE_SHARE = 0.4
 """Nor is one that is shorter than this share of what the base holds in memory. To replay a byte of the
-journal takes about ten times as long as to load one of a base, but an epoch's end waits for a base."""
-BLOCK_BYTES = 32 * 1024
+journal takes about twenty times as long as to load one of a base, but an epoch's end waits for a base."""
+BLOCK_BYTES = 16 * 1024
 """What a block of the journal counts for beside its length: to replay an empty one takes 0.2 to 0.3 ms, so
 a quiet night's journal would be short in bytes and long to resume from. 128 blocks fill the smallest."""
 REBASE_SHARE = 0.1
