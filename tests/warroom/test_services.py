@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -34,10 +35,19 @@ with EmbeddedBroker() as broker, EmbeddedRedis() as redis:
 
 def listening_addresses(pid: int) -> set[str]:
     """Hexadecimal addresses on which a process listens, from /proc."""
-    targets = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    targets = open_files(pid)
     inodes = {t.removeprefix("socket:[").removesuffix("]") for t in targets if t.startswith("socket:")}
     rows = [line.split() for name in ("tcp", "tcp6") for line in read_rows(f"/proc/{pid}/net/{name}")]
     return {row[1].split(":")[0] for row in rows if row[3] == "0A" and row[9] in inodes}
+
+
+def open_files(pid: int) -> list[str]:
+    """What a process has open; what it closes meanwhile is left out."""
+    targets = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            targets.append(str(link.readlink()))
+    return targets
 
 
 def read_rows(path: str) -> list[str]:
