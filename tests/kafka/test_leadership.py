@@ -43,8 +43,8 @@ def test_leadership_lost_and_regained_loses_nothing(tmp_path: Path) -> None:
             return int(stage.results().hget("warroom:meta", "event_time") or 0)
 
         is_so(lambda: leaders() == {1, 2}, stage)
-        # The day in 80 s: a partition without a leader holds the watermark back, and if that lasts for hours of
-        # event time, what the oracle calls late is not late yet and no dead letter.
+        # The day in 80 s: a partition without a leader holds the watermark back, and if that lasts for hours
+        # of event time, what the oracle calls late is not late yet and no dead letter.
         load = stage.load("--speed", str(86_400 / 80), orders=80_000)
         room = stage.war_room(brokers=f"{first.address},{second.address}", workers=2)
         is_so(lambda: newest() > 0, stage)
