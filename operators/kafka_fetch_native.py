@@ -25,17 +25,17 @@ class NativeClient:
     def __init__(self, connection: KafkaConnection, topic: str, partitions: int) -> None:
         if not LAYOUT_IS_KNOWN:
             raise OSError("not a 64-bit machine")
-        self.library = Librdkafka()
+        self.librdkafka = Librdkafka()
         self.brokers = connection.brokers
         self.topic = topic
         self._log = ClientLog()
         self.health = BrokerHealth(connection.brokers, f"reading {topic}")
         settings = connection.consumer_settings(partitions)
         del settings["group.id"]
-        self.handle = self.library.open_consumer(settings)
-        self._main_queue = self.library.queue_get_main(self.handle)
-        self.topic_handle = self.library.topic_new(self.handle, topic.encode(), None)
-        self.library.learn_leaders(self.handle, self.topic_handle, LEADERS_SECONDS)
+        self.handle = self.librdkafka.open_consumer(settings)
+        self._main_queue = self.librdkafka.queue_get_main(self.handle)
+        self.topic_handle = self.librdkafka.topic_new(self.handle, topic.encode(), None)
+        self.librdkafka.learn_leaders(self.handle, self.topic_handle, LEADERS_SECONDS)
         self._columns = MessageColumns.empty(0)
         self._data = np.empty(0, np.uint8)
 
@@ -57,28 +57,28 @@ class NativeClient:
 
     def serve_events(self) -> None:
         """Take what librdkafka has to say about itself. Raises ``AccessRefusedError``."""
-        while event := self.library.queue_poll(self._main_queue, 0):
+        while event := self.librdkafka.queue_poll(self._main_queue, 0):
             try:
                 self._take_event(event)
             finally:
-                self.library.event_destroy(event)
+                self.librdkafka.event_destroy(event)
 
     def close(self) -> None:
         """Give the client back, after its fetchers have been closed."""
-        self.library.topic_destroy(self.topic_handle)
-        self.library.queue_destroy(self._main_queue)
-        self.library.destroy_flags(self.handle, WITHOUT_GROUP)
+        self.librdkafka.topic_destroy(self.topic_handle)
+        self.librdkafka.queue_destroy(self._main_queue)
+        self.librdkafka.destroy_flags(self.handle, WITHOUT_GROUP)
 
     def _take_event(self, event: int) -> None:
-        kind = self.library.event_type(event)
+        kind = self.librdkafka.event_type(event)
         if kind == EVENT_ERROR:
-            reason = self.library.event_error_string(event).decode()
-            self.health.failed(self.library.event_error(event), reason)
+            reason = self.librdkafka.event_error_string(event).decode()
+            self.health.failed(self.librdkafka.event_error(event), reason)
         elif kind == EVENT_STATS:
-            self.health.heard_statistics(self.library.event_stats(event))
+            self.health.heard_statistics(self.librdkafka.event_stats(event))
         elif kind == EVENT_LOG:
             facility, text, level = ctypes.c_char_p(), ctypes.c_char_p(), ctypes.c_int()
-            self.library.event_log(event, facility, text, level)
+            self.librdkafka.event_log(event, facility, text, level)
             self._log.syslog(level.value, (text.value or b"").decode(errors="replace"))
 
 
@@ -89,15 +89,15 @@ class NativeFetcher:
         self._client = client
         self._number = number
         self._started = False
-        self._timestamp = client.library.address("message_timestamp")
-        self._destroy = client.library.address("message_destroy")
+        self._timestamp = client.librdkafka.address("message_timestamp")
+        self._destroy = client.librdkafka.address("message_destroy")
 
     def start(self, offset: int) -> None:
         """Read from ``offset`` on."""
         self.close()
-        library = self._client.library
-        if library.consume_start(self._client.topic_handle, self._number, offset) != 0:
-            reason = library.error_text(library.last_error())
+        librdkafka = self._client.librdkafka
+        if librdkafka.consume_start(self._client.topic_handle, self._number, offset) != 0:
+            reason = librdkafka.error_text(librdkafka.last_error())
             raise KafkaReadError(f"{self._where} of Kafka at {self._client.brokers} cannot be read: {reason}")
         self._started = True
 
@@ -106,7 +106,7 @@ class NativeFetcher:
         client = self._client
         client.serve_events()
         columns = client.columns(most)
-        count = client.library.consume_batch(
+        count = client.librdkafka.consume_batch(
             client.topic_handle, self._number, 0, columns.addresses.ctypes.data, most
         )
         if count <= 0:
@@ -128,7 +128,7 @@ class NativeFetcher:
         """Stop reading."""
         if self._started:
             self._started = False
-            self._client.library.consume_stop(self._client.topic_handle, self._number)
+            self._client.librdkafka.consume_stop(self._client.topic_handle, self._number)
 
     @property
     def _where(self) -> str:
@@ -144,7 +144,7 @@ class NativeFetcher:
         fetched = Fetched()
         for i in range(events):
             code = int(columns.event_codes[i])
-            reason = self._client.library.error_text(code)
+            reason = self._client.librdkafka.error_text(code)
             note_event(
                 fetched, self._client.brokers, self._where, code, reason, int(columns.event_offsets[i])
             )
@@ -164,7 +164,7 @@ class NativeFetcher:
 
     def _watermarks(self, query: str, *arguments: int) -> tuple[int, int]:
         low, high = ctypes.c_int64(UNKNOWN_OFFSET), ctypes.c_int64(UNKNOWN_OFFSET)
-        ask = getattr(self._client.library, query)
+        ask = getattr(self._client.librdkafka, query)
         failed = ask(self._client.handle, self._client.topic.encode(), self._number, low, high, *arguments)
         if failed:
             return UNKNOWN_OFFSET, UNKNOWN_OFFSET
