@@ -281,7 +281,7 @@ def intern_found(table: InternTable, data: U8, found: FoundIds, outcome: U8, row
 def _rehash(slots: I32, hashes: U64, rows: int) -> None:
     mask = len(slots) - 1
     for row in range(rows):
-        slot = np.int64(hashes[row] & np.uint64(0x7FFFFFFFFFFFFFFF)) & mask
+        slot = np.int64(_first_slot(slots, hashes[row]))
         while slots[slot] != 0:
             slot = (slot + 1) & mask
         slots[slot] = row + 1

@@ -176,16 +176,15 @@ class ShardDelta:
         n = head.rows
         self.id_bytes = np.append(data[at : at + head.id_bytes], np.zeros(PADDING_BYTES, np.uint8))
         at += head.id_bytes
-        sizes = (n, head.joins, head.persons)
-        ends = np.cumsum(sizes).tolist()
-        hashes: U64 = data[at : at + 8 * ends[-1]].copy().view(np.uint64)
-        self.id_hashes, people, self.persons = np.split(hashes, ends[:-1])
+        sizes = [n, head.joins, head.persons]
+        hashes: U64 = data[at : at + 8 * sum(sizes)].copy().view(np.uint64)
+        self.id_hashes, people, self.persons = np.split(hashes, np.cumsum(sizes)[:-1])
         told = [m for m in range(len(MEASURES)) if head.measures >> m & 1]
-        lengths = [*(4 + len(told)) * [n], *2 * [head.joins], *5 * [head.sales], n if head.persons else 0]
-        ends = np.cumsum(lengths).tolist()
-        numbers = np.zeros(ends[-1], np.int64)
+        sizes = [n] * (4 + len(told)) + [head.joins] * 2 + [head.sales] * SalesCuts.COLUMNS
+        sizes.append(n if head.persons else 0)
+        numbers = np.zeros(sum(sizes), np.int64)
         unpacked(data, at + hashes.nbytes, numbers.view(np.uint64))
-        columns = iter(np.split(numbers, ends[:-1]))
+        columns = iter(np.split(numbers, np.cumsum(sizes)[:-1]))
         self.id_offsets = np.zeros(n + 1, np.int32)
         np.cumsum(next(columns), out=self.id_offsets[1:])
         self.buckets = next(columns) + head.bucket
@@ -195,7 +194,7 @@ class ShardDelta:
         for m in told:
             self.values[:, m] = next(columns)
         self.joins = Joins(next(columns).astype(np.int32), people, next(columns))
-        self.sales = SalesCuts.of([next(columns) for _ in range(5)])
+        self.sales = SalesCuts.of([next(columns) for _ in range(SalesCuts.COLUMNS)])
         self.names = CutNames(*head.names)
         self.person_ends = np.cumsum(next(columns)) if head.persons else None
 

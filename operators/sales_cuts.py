@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -23,6 +24,8 @@ class SalesCuts:
     category: I16  # n
     orders: I64  # n
     gmv: I64  # n, fen
+
+    COLUMNS: ClassVar[int] = 5
 
     def __len__(self) -> int:
         return len(self.row)
