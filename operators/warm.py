@@ -102,6 +102,17 @@ def warm(directory: Path) -> None:
         np.zeros(FIRST_TABLE_SLOTS - 1, np.uint8),
     )
     lane.snapshot()
+    _warm_results(shards, stores, rules, at_ms)
+    rollup_rows(rollups, rollups.take_changed(), OrdinaryCategories())
+    _warm_people()
+    _warm_joins()
+    messages = MessageColumns.empty(1)
+    read_messages(messages, 0, 0)
+    take_messages(messages, 0, 0, np.zeros(1, np.uint8), 0, 0)
+
+
+def _warm_results(shards: list[Shard], stores: list[ShardStore], rules: ShardRules, at_ms: int) -> None:
+    """Shards resume, hand on what Redis is to show, and see two days later."""
     encoder = RowEncoder("warm:")
     for shard, store in zip(shards, stores, strict=True):
         resumed = Shard.load(store.load(store.save(shard, 0), rules).dump(), rules)
@@ -111,14 +122,8 @@ def warm(directory: Path) -> None:
             pending.offer(rows)
             if (taken := pending.take(len(rows))) is not None:
                 encoder.encode(taken.rows, 0)
-    rollup_rows(rollups, rollups.take_changed(), OrdinaryCategories())
     for shard in shards:
         shard.shares.advance(at_ms + 2 * DAY_MS, shard.columns.zone[: len(shard.merchants)])
-    _warm_people()
-    _warm_joins()
-    messages = MessageColumns.empty(1)
-    read_messages(messages, 0, 0)
-    take_messages(messages, 0, 0, np.zeros(1, np.uint8), 0, 0)
 
 
 def _warm_people() -> None:
