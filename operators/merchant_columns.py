@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from operators.batches import F64, I32, I64, U8, U16
 from operators.bytes_kernels import compiled, grown
-from schemas.windows import CLICK_MEASURES, MEASURES, ORDER_MEASURES, WINDOWS
+from schemas.windows import CLICK_MEASURES, ORDER_MEASURES, WINDOWS
 
 CLOSED = (
     *("gmv:1h", "gmv:day", "gmv:sale", "orders:day", "orders:sale"),
@@ -20,15 +20,6 @@ GMV_1H, GMV_DAY, GMV_SALE, ORDERS_DAY, ORDERS_SALE, JOINED_DAY, JOINED_SALE = ra
 HUNDRED_DAY, HUNDRED_SALE = range(2)
 NO_TIME_MS = -1
 NO_BASELINE = -1
-
-
-@compiled
-def _spread(sums: I64, first: int, table: I64) -> None:
-    """Bring sums by row into ``table``, its measures from ``first`` on. Reads every row once, in order."""
-    for row in range(table.shape[2]):
-        for w in range(sums.shape[1]):
-            for m in range(sums.shape[2]):
-                table[w, first + m, row] = sums[row, w, m]
 
 
 @compiled
@@ -120,14 +111,6 @@ class MerchantColumns:
     def sums(self, rows: slice | npt.NDArray[np.integer]) -> I64:
         """n x WINDOWS x MEASURES of some rows."""
         return np.concatenate((self.order_sums[rows], self.click_sums[rows]), axis=2)
-
-    def table(self, merchants: int) -> I64:
-        """WINDOWS x MEASURES x merchants: every measure of the first ``merchants`` side by side."""
-        table = np.zeros((len(WINDOWS), len(MEASURES), merchants), np.int64)
-        _spread(self.order_sums, 0, table)
-        if self.clicked.any():
-            _spread(self.click_sums, len(ORDER_MEASURES), table)
-        return table
 
     @property
     def nbytes(self) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from operators.batches import F64, I64, MULTIPLE_BOUNDS, NO_EVENT_MS, MerchantRows, ShardSummary, Texts
-from operators.leaders import Candidate, Named, candidates_of, named_best
+from operators.leaders import Candidate, Named, candidates_of, look_over, named_best
 from operators.merchant_columns import NO_BASELINE
 from operators.multiples import Rows, multiples_of, peaks_of, ratio
 from operators.rates import BUYERS, VISITORS, part, rates_of
@@ -90,19 +90,20 @@ def summary_of(shard: Shard) -> ShardSummary:
     columns = shard.columns
     held = shard.baselines
     base = columns.baseline[:count]
-    sums = columns.table(count)
-    candidates = candidates_of(shard.merchants, columns, sums, held, shard.rules.top)
+    leading, totals = look_over(count, columns, held, shard.rules.top)
+    candidates = candidates_of(shard.merchants, leading, columns, held, shard.rules.top)
     candidates |= _by_conversion(shard)
-    hour = ratio(sums[HOUR_WINDOW, GMV], np.where(base >= 0, shard.baselines.gmv[base], np.nan))
+    having = np.flatnonzero(base != NO_BASELINE)
+    hour = ratio(columns.order_sums[having, HOUR_WINDOW, GMV], held.gmv[base[having]])
     return ShardSummary(
         shard=shard.number,
         progress={s: p for s, p in shard.clock.progress.items() if p is not None},
         watermark_ms=shard.clock.watermark_ms,
         newest_ms=shard.clock.newest_ms,
-        totals=sums.sum(axis=2),
+        totals=totals,
         baseline_daily=np.array([np.nansum(daily) for daily in (held.gmv, held.orders, held.new_members)]),
         ordinary=held.ordinary_total(),
-        same_period=_same_period_total(shard, np.flatnonzero(base != NO_BASELINE)),
+        same_period=_same_period_total(shard, having),
         merchants=int((columns.newest_ms[:count] >= 0).sum()),
         without_baseline=int(((base == NO_BASELINE) & (columns.newest_ms[:count] >= 0)).sum()),
         late=shard.late,

@@ -116,6 +116,7 @@ def _warm_results(shards: list[Shard], stores: list[ShardStore], rules: ShardRul
     encoder = RowEncoder("warm:")
     for shard, store in zip(shards, stores, strict=True):
         resumed = Shard.load(store.load(store.save(shard, 0), rules).dump(), rules)
+        resumed.outbox.summary()
         rows = resumed.outbox.take()
         if rows is not None:
             pending = PendingMerchants(time.monotonic)

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from operators.batches import F64, I64
 from operators.board import Board
-from operators.leaders import METRICS, BoardRules
+from operators.bytes_kernels import Interner
+from operators.leaders import METRICS, BoardRules, candidates_of, look_over
+from operators.merchant_columns import NO_BASELINE, MerchantColumns
+from operators.multiples import Baselines
 from operators.shards import SHARDS
-from schemas.windows import windows_of
+from schemas.windows import (
+    GMV,
+    MEASURES,
+    NEW_MEMBERS,
+    ORDER_MEASURES,
+    ORDERS,
+    PLATFORM_VIEWS,
+    PRIVATE_VIEWS,
+    WINDOWS,
+    windows_of,
+)
 from tests.operators.night import DAY_START_MS, WarRoom, click, encoded, flat_baseline, order, rules
 
 Tops = dict[tuple[str, str], list[tuple[str, str | None, float]]]
@@ -93,3 +111,59 @@ def test_a_multiple_of_sales_needs_enough_orders() -> None:
 def test_a_board_has_as_many_places_as_it_is_told(size: int) -> None:
     events = [e for n in range(10) for e in joins(f"m{n}", n + 1)]
     assert len(tops(events, BoardRules(size))["new_members", "sale"]) == size
+
+
+MOST = 60
+
+
+def _score(metric: str, sums: I64, daily: F64, known: bool, top: BoardRules) -> float:
+    """What a merchant scores in a window, from the metrics' definitions; 0 where it may not stand."""
+    private = int(sums[PRIVATE_VIEWS])
+    sourced = private + int(sums[PLATFORM_VIEWS])
+    plain = {"gmv": sums[GMV], "orders": sums[ORDERS], "new_members": sums[NEW_MEMBERS]}
+    if metric in plain:
+        return float(plain[metric])
+    if metric == "private_traffic_share":
+        return private / sourced if sourced >= max(top.min_views, 1) else 0.0
+    above, enough, usual = {
+        "sales_multiple": (sums[GMV], sums[ORDERS] >= top.min_orders, daily[0]),
+        "new_member_multiple": (sums[NEW_MEMBERS], sums[NEW_MEMBERS] >= top.min_new_members, daily[1]),
+    }[metric]
+    return float(above / usual) if known and enough and usual > 0 else 0.0
+
+
+@given(st.integers(0, 2**32), st.integers(1, 40), st.integers(0, MOST), st.integers(1, 9))
+def test_one_look_over_all_merchants_misses_none_that_leads_and_adds_all_up(
+    seed: int, greatest: int, count: int, size: int
+) -> None:
+    """``greatest``: of all numbers; small ones make many merchants equal."""
+    some = np.random.default_rng(seed)
+    sums = some.integers(0, greatest, (MOST, len(WINDOWS), len(MEASURES)), endpoint=True)
+    daily = some.choice([math.nan, 0.0, 1.0, 3.0, 10.0], (2, MOST))
+    known, clicked = some.random((2, MOST)) < 0.7
+    top = BoardRules(size, min_orders=5, min_new_members=8, min_views=10)
+    merchants, columns, baselines = Interner(), MerchantColumns.empty(MOST), Baselines()
+    names = [f"m{n:02}" for n in range(count)]
+    for name in names:
+        merchants.add(name)
+    sums[~clicked, :, len(ORDER_MEASURES) :] = 0
+    sums[count:] = 0
+    columns.order_sums[:] = sums[:, :, : len(ORDER_MEASURES)]
+    columns.click_sums[:] = sums[:, :, len(ORDER_MEASURES) :]
+    columns.clicked[:] = clicked
+    columns.baseline[:] = np.where(known, np.arange(MOST), NO_BASELINE)
+    baselines.gmv[:MOST], baselines.new_members[:MOST] = daily
+    baselines.names = names + [""] * (MOST - count)
+
+    leading, totals = look_over(count, columns, baselines, top)
+    found = candidates_of(merchants, leading, columns, baselines, top)
+
+    assert np.array_equal(totals, sums.sum(axis=0))
+    for w, window in enumerate(WINDOWS):
+        for metric in METRICS:
+            scores = [
+                (-_score(metric, sums[m, w], daily[:, m], bool(known[m]), top), names[m])
+                for m in range(count)
+            ]
+            expected = [(name, -score) for score, name in sorted(scores)[:size] if score < 0]
+            assert [(name, score) for name, _, score in found[metric, window]] == expected
