@@ -6,20 +6,14 @@ is packed into the narrowest types that hold its numbers (about 12 bytes a merch
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import numpy.typing as npt
 
+from operators.added import CLICKS_WIDE, MEASURES_WIDE, OF_CLICKS, ORDERS_WIDE
 from operators.batches import I32, I64
 from operators.bytes_kernels import compiled
-from schemas.windows import CLICK_MEASURES, MEASURES, ORDER_MEASURES
 
 _SLACK_ROWS = 1024
-_ORDERS_WIDE = len(ORDER_MEASURES)
-_CLICKS_WIDE = len(CLICK_MEASURES)
-Mask = npt.NDArray[np.bool_]
-Which = slice | Mask
 
 
 @compiled
@@ -52,23 +46,6 @@ def narrowest(column: I64) -> npt.NDArray[np.integer]:
         return np.empty(0, np.uint8)
     low, high = int(column.min()), int(column.max())
     return column.astype(np.promote_types(np.min_scalar_type(low), np.min_scalar_type(high)))
-
-
-def by_group(values: I64) -> Iterator[tuple[bool, Which, I64]]:
-    """Take deltas (n x MEASURES) apart: whether a part is of clicks, which rows are in it, its values.
-
-    Every row is in one part at least: where nothing was added, a visitor may have come.
-    """
-    orders, clicks = values[:, :_ORDERS_WIDE], values[:, _ORDERS_WIDE:]
-    if not clicks.any():
-        yield False, slice(None), np.ascontiguousarray(orders)
-    elif not orders.any():
-        yield True, slice(None), np.ascontiguousarray(clicks)
-    else:
-        with_orders: Mask = np.asarray(orders.any(axis=1))
-        yield False, with_orders, orders[with_orders]
-        with_clicks: Mask = np.asarray(clicks.any(axis=1)) | ~with_orders
-        yield True, with_clicks, clicks[with_clicks]
 
 
 class MeasureColumns:
@@ -146,8 +123,8 @@ class BucketColumns:
     __slots__ = ("clicks", "orders")
 
     def __init__(self) -> None:
-        self.orders = MeasureColumns(_ORDERS_WIDE)
-        self.clicks = MeasureColumns(_CLICKS_WIDE)
+        self.orders = MeasureColumns(ORDERS_WIDE)
+        self.clicks = MeasureColumns(CLICKS_WIDE)
 
     def pack(self, scratch: I32) -> None:
         """Keep both in the narrowest types."""
@@ -160,9 +137,9 @@ class BucketColumns:
         order_rows, of_orders = self.orders.entries()
         click_rows, of_clicks = self.clicks.entries()
         rows = np.concatenate([order_rows, click_rows])
-        values = np.zeros((len(rows), len(MEASURES)), np.int64)
-        values[: len(order_rows), :_ORDERS_WIDE] = of_orders
-        values[len(order_rows) :, _ORDERS_WIDE:] = of_clicks
+        values = np.zeros((len(rows), MEASURES_WIDE), np.int64)
+        values[: len(order_rows), :ORDERS_WIDE] = of_orders
+        values[len(order_rows) :, ORDERS_WIDE:] = of_clicks
         count = merge_rows(rows, values, len(rows), scratch)
         return rows[:count], values[:count]
 
@@ -184,25 +161,25 @@ class Grid:
         self.bucket_ms = bucket_ms
         self.buckets: dict[int, BucketColumns] = {}
 
-    def add(self, of_clicks: bool, numbers: I64, rows: I32, values: I64, scratch: I32) -> None:
-        """Add deltas of orders or of clicks, each to its own bucket; ``numbers`` on this grid."""
+    def add(self, kind: int, numbers: I64, rows: I32, values: I64, scratch: I32) -> None:
+        """Add deltas ``OF_ORDERS`` or ``OF_CLICKS``, each to its own bucket; ``numbers`` on this grid."""
         if not len(numbers):
             return
         first = int(numbers[0])
         if bool((numbers == first).all()):
-            self._part(first, of_clicks).add(rows, values, scratch)
+            self._part(first, kind).add(rows, values, scratch)
             return
         order = np.argsort(numbers, kind="stable")
         ordered = numbers[order]
         edges = np.flatnonzero(np.diff(ordered)) + 1
         for part in np.split(order, edges):
-            self._part(int(numbers[part[0]]), of_clicks).add(rows[part], values[part], scratch)
+            self._part(int(numbers[part[0]]), kind).add(rows[part], values[part], scratch)
 
-    def _part(self, number: int, of_clicks: bool) -> MeasureColumns:
+    def _part(self, number: int, kind: int) -> MeasureColumns:
         bucket = self.buckets.get(number)
         if bucket is None:
             bucket = self.buckets[number] = BucketColumns()
-        return bucket.clicks if of_clicks else bucket.orders
+        return bucket.clicks if kind == OF_CLICKS else bucket.orders
 
     def drop_before(self, number: int) -> None:
         """Forget buckets older than ``number``."""

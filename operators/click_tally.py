@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from operators.added import CLICKS_WIDE, ORDERS_WIDE, Added
 from operators.batches import I64, Progress
 from operators.bytes_kernels import U64, Interner, compiled
 from operators.click_scan import (
@@ -72,13 +73,14 @@ def group_clicks(
         groups.of[i] = group
         see_once(seen, group, person_of(columns.person[i], 0))
         if action == VIEW:
-            groups.values[group, VIEWS] += 1
+            groups.values[group, VIEWS - ORDERS_WIDE] += 1
             if source != OTHER_SOURCE:
-                groups.values[group, PRIVATE_VIEWS if source >= FIRST_PRIVATE else PLATFORM_VIEWS] += 1
+                whose = PRIVATE_VIEWS if source >= FIRST_PRIVATE else PLATFORM_VIEWS
+                groups.values[group, whose - ORDERS_WIDE] += 1
         elif action == CART:
-            groups.values[group, CARTS] += 1
+            groups.values[group, CARTS - ORDERS_WIDE] += 1
         elif action == FAVORITE:
-            groups.values[group, FAVORITES] += 1
+            groups.values[group, FAVORITES - ORDERS_WIDE] += 1
         else:
             join_groups[joins] = group
             join_people[joins] = columns.person[i]
@@ -90,6 +92,8 @@ def group_clicks(
 
 class ClickTally(Tally[ClickColumns]):
     """Adds up clicks. ``sources``: views since it was made, by their place in ``SOURCES``."""
+
+    measures = CLICKS_WIDE
 
     def __init__(self, merchants: Interner, dimensions: Dimensions, shards: int = SHARDS) -> None:
         super().__init__(merchants, dimensions, shards)
@@ -115,6 +119,9 @@ class ClickTally(Tally[ClickColumns]):
     def _joins(self) -> tuple[I64, U64, I64]:
         count = self._join_count
         return self._join_groups[:count], self._join_people[:count], self._join_cuts[:count]
+
+    def _added(self, values: I64) -> Added:
+        return Added(None, values)
 
     def _rollups(self, decoded: Decoded[ClickColumns], progress: Progress) -> RollupDelta:
         return self._cuts.clicks(decoded.columns, self._groups.of, self._groups.buckets, progress)

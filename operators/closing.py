@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from operators.added import Added
 from operators.batches import F64, I32, I64, SeriesPoint
 from operators.bucket_columns import BucketColumns
 from operators.bytes_kernels import compiled
@@ -142,7 +143,7 @@ class Closing:
         """The shard's merchants."""
         return self._windows.columns
 
-    def add_behind(self, rows: I32, buckets: I64, values: I64) -> None:
+    def add_behind(self, rows: I32, buckets: I64, added: Added) -> None:
         """Take events whose minute is closed already into the sums over closed minutes."""
         if self.next_minute is None:
             return
@@ -150,6 +151,7 @@ class Closing:
         behind = minutes < self.next_minute
         if not behind.any():
             return
+        values = added.table()
         for minute in np.unique(minutes[behind]).tolist():
             mine = minutes == minute
             self._add(minute, rows[mine], values[mine], self.next_minute - 1)

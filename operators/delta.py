@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import msgspec
 import numpy as np
 
+from operators.added import CLICKS_WIDE, MEASURES_WIDE, OF_CLICKS, OF_ORDERS, ORDERS_WIDE, Added
 from operators.batches import I32, I64, U8, Progress, Standing
 from operators.bytes_kernels import PADDING_BYTES, U64
 from operators.dimensions import NO_NAMES, UNKNOWN_TIER, CutNames
@@ -19,7 +20,7 @@ from operators.sales_cuts import SalesCuts
 from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
 from schemas.rollups import UNKNOWN
-from schemas.windows import FINEST_BUCKET_MS, MEASURES
+from schemas.windows import FINEST_BUCKET_MS
 
 
 class Suspect(msgspec.Struct, frozen=True):
@@ -50,6 +51,8 @@ class _Head(msgspec.Struct, frozen=True, array_like=True):
     bucket: int
     """Buckets count from here, and the times of arrival from ``arrived_ms``."""
     arrived_ms: int
+    kinds: int
+    """Of what events the rows are: ``OF_ORDERS``, ``OF_CLICKS``, or both."""
     measures: int
     """Bit ``m``: the column of measure ``m`` follows; the others are zeros."""
     joins: int
@@ -96,12 +99,12 @@ class ShardDelta:
     id_bytes: U8  # padded
     id_hashes: U64  # n
     buckets: I64  # n, event time // FINEST_BUCKET_MS
-    values: I64  # n x MEASURES
+    added: Added
     newest_ms: I64  # n, newest event of the row
     arrived_ms: I64  # n, newest Kafka timestamp of the row
     suspects: list[Suspect] = field(default_factory=list)
     joins: Joins = _NO_JOINS
-    """Not in ``values`` yet."""
+    """Not in ``added`` yet."""
     sales: SalesCuts = field(default_factory=SalesCuts.empty)
     names: CutNames = NO_NAMES
     person_ends: I64 | None = None
@@ -119,19 +122,19 @@ class ShardDelta:
         none = np.zeros(0, np.int64)
         return ShardDelta(
             shard, progress, np.zeros(1, np.int32), np.zeros(PADDING_BYTES, np.uint8),
-            np.zeros(0, np.uint64), none, np.zeros((0, len(MEASURES)), np.int64), none, none,
+            np.zeros(0, np.uint64), none, Added(np.zeros((0, ORDERS_WIDE), np.int64), None), none, none,
         )  # fmt: skip
 
     def to_bytes(self) -> bytes:
         """One compact block: a head, then ids, hashes and persons, then all numbers, packed."""
         first, last = int(self.id_offsets[0]), int(self.id_offsets[-1])
-        told = [m for m in range(len(MEASURES)) if self.values[:, m].any()]
+        kinds, told = _told_of(self.added)
         p = self.progress
         bucket, arrived_ms = (int(c.min()) if len(self) else 0 for c in (self.buckets, self.arrived_ms))
         head = _ENCODER.encode(
             _Head(
                 self.shard, p.topic, p.partition, p.next_offset, p.newest_ms, int(p.standing),
-                len(self), last - first, bucket, arrived_ms, sum(1 << m for m in told),
+                len(self), last - first, bucket, arrived_ms, kinds, sum(1 << m for m in told),
                 len(self.joins.rows), len(self.persons), self.suspects, len(self.sales), self.names,
             )
         )  # fmt: skip
@@ -149,7 +152,7 @@ class ShardDelta:
                 self.buckets - bucket,
                 self.newest_ms - self.buckets * FINEST_BUCKET_MS,
                 self.arrived_ms - arrived_ms,
-                *(self.values[:, m] for m in told),
+                *told.values(),
                 self.joins.rows,
                 self.joins.cuts,
                 *self.sales.columns,
@@ -179,7 +182,7 @@ class ShardDelta:
         sizes = [n, head.joins, head.persons]
         hashes: U64 = data[at : at + 8 * sum(sizes)].copy().view(np.uint64)
         self.id_hashes, people, self.persons = np.split(hashes, np.cumsum(sizes)[:-1])
-        told = [m for m in range(len(MEASURES)) if head.measures >> m & 1]
+        told = [m for m in range(MEASURES_WIDE) if head.measures >> m & 1]
         sizes = [n] * (4 + len(told)) + [head.joins] * 2 + [head.sales] * SalesCuts.COLUMNS
         sizes.append(n if head.persons else 0)
         numbers = np.zeros(sum(sizes), np.int64)
@@ -190,9 +193,7 @@ class ShardDelta:
         self.buckets = next(columns) + head.bucket
         self.newest_ms = next(columns) + self.buckets * FINEST_BUCKET_MS
         self.arrived_ms = next(columns) + head.arrived_ms
-        self.values = np.zeros((n, len(MEASURES)), np.int64)
-        for m in told:
-            self.values[:, m] = next(columns)
+        self.added = _added_of(head.kinds, {m: next(columns) for m in told}, n)
         self.joins = Joins(next(columns).astype(np.int32), people, next(columns))
         self.sales = SalesCuts.of([next(columns) for _ in range(SalesCuts.COLUMNS)])
         self.names = CutNames(*head.names)
@@ -200,6 +201,30 @@ class ShardDelta:
 
     def __reduce__(self) -> tuple[object, tuple[bytes]]:
         return ShardDelta.from_bytes, (self.to_bytes(),)
+
+
+def _told_of(added: Added) -> tuple[int, dict[int, I64]]:
+    """The kinds of events, and by measure the columns in which there is something."""
+    kinds = (OF_ORDERS if added.orders is not None else 0) | (OF_CLICKS if added.clicks is not None else 0)
+    columns: dict[int, I64] = {}
+    for part, first in ((added.orders, 0), (added.clicks, ORDERS_WIDE)):
+        if part is not None:
+            columns |= {first + m: part[:, m] for m in range(part.shape[1]) if part[:, m].any()}
+    return kinds, columns
+
+
+def _added_of(kinds: int, columns: dict[int, I64], n: int) -> Added:
+    """The reverse of ``_told_of``."""
+    added = Added(
+        np.zeros((n, ORDERS_WIDE), np.int64) if kinds & OF_ORDERS else None,
+        np.zeros((n, CLICKS_WIDE), np.int64) if kinds & OF_CLICKS else None,
+    )
+    for part, first in ((added.orders, 0), (added.clicks, ORDERS_WIDE)):
+        if part is not None:
+            for m in range(part.shape[1]):
+                if first + m in columns:
+                    part[:, m] = columns[first + m]
+    return added
 
 
 @dataclass(slots=True)

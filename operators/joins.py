@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from operators.added import ORDERS_WIDE
 from operators.batches import I32, I64, U8
 from operators.bytes_kernels import U64, compiled
 from schemas.windows import NEW_MEMBERS
@@ -57,18 +58,18 @@ def count_joins(
     people: U64,
     hashes: U64,
     kept: np.ndarray,
-    values: I64,
+    clicks: I64,
     start: int,
     young: U64,
     old: U64,
     room: int,
     first: U8,
 ) -> tuple[int, int, int]:
-    """Add first joins from ``start`` on to their rows of ``values``; stop where the young generation is full.
+    """Add first joins from ``start`` on to their rows of ``clicks``; stop where the young generation is full.
 
     ``hashes``: of the merchants, by row. ``kept``: by row, whether some window keeps its bucket; the joins of
-    other rows are neither counted nor remembered. ``first``: by join, set to 1 where it counts. Returns
-    (next join, first ones, repeated ones).
+    other rows are neither counted nor remembered. ``clicks``: n x CLICK_MEASURES. ``first``: by join, set to
+    1 where it counts. Returns (next join, first ones, repeated ones).
     """
     added = 0
     repeated = 0
@@ -84,7 +85,7 @@ def count_joins(
         if added >= room:
             return i, added, repeated
         young[slot] = key
-        values[row, NEW_MEMBERS] += 1
+        clicks[row, NEW_MEMBERS - ORDERS_WIDE] += 1
         first[i] = 1
         added += 1
     return len(rows), added, repeated
@@ -108,14 +109,14 @@ class JoinMemory:
         """Joins remembered."""
         return self._young_count + self._old_count
 
-    def count(self, rows: I32, people: U64, hashes: U64, kept: np.ndarray, values: I64) -> U8:
-        """Add first joins to ``values``, in order; shapes as in ``count_joins``. By join, 1 if it counts."""
+    def count(self, rows: I32, people: U64, hashes: U64, kept: np.ndarray, clicks: I64) -> U8:
+        """Add first joins to ``clicks``, in order; shapes as in ``count_joins``. By join, 1 if it counts."""
         first = np.zeros(len(rows), np.uint8)
         at = 0
         while True:
             room = int(len(self._young) * MAX_LOAD) - self._young_count
             at, added, repeated = count_joins(
-                rows, people, hashes, kept, values, at, self._young, self._old, room, first
+                rows, people, hashes, kept, clicks, at, self._young, self._old, room, first
             )
             self._young_count += added
             self.repeated += repeated

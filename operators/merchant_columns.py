@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
+from operators.added import OF_CLICKS
 from operators.batches import F64, I32, I64, U8, U16
 from operators.bytes_kernels import compiled, grown
 from schemas.windows import CLICK_MEASURES, ORDER_MEASURES, WINDOWS
@@ -107,6 +108,10 @@ class MerchantColumns:
             elif column.name == "hundred_hours":
                 wider[have:] = np.nan
             setattr(self, column.name, wider)
+
+    def sums_of(self, kind: int) -> I64:
+        """The sums ``OF_ORDERS`` or ``OF_CLICKS``."""
+        return self.click_sums if kind == OF_CLICKS else self.order_sums
 
     def sums(self, rows: slice | npt.NDArray[np.integer]) -> I64:
         """n x WINDOWS x MEASURES of some rows."""

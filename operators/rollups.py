@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from operators.added import Added
 from operators.batches import I32, I64, NO_EVENT_MS, Progress, Standing
 from operators.changes import ALL_CHANGED
 from operators.event_clock import EventClock
@@ -125,7 +126,7 @@ class Rollups:
         return row
 
     def _add(self, rows: I32, buckets: I64, sums: I64, events: I64) -> None:
-        self.windows.add(rows, buckets, sums)
+        self.windows.add(rows, buckets, Added.of(sums))
         np.add.at(self.events, rows, events)
         np.maximum.at(self.columns.newest_ms, rows, buckets * FINEST_BUCKET_MS)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from operators.added import ORDERS_WIDE, Added
 from operators.batches import (
     I32,
     I64,
@@ -42,7 +43,7 @@ from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
 from schemas.windows import FINEST_BUCKET_MS, ORDERS, SLIDING
 
-STATE_LAYOUT = 9
+STATE_LAYOUT = 10
 """Version of what ``dump`` writes; state of another version is refused."""
 
 LONGEST = SLIDING[-1]
@@ -132,7 +133,7 @@ class Shard:
         before = len(self.merchants)
         rows = self.merchants.add_packed(delta.id_offsets, delta.id_bytes, delta.id_hashes)
         self._welcome(before)
-        buckets, values = delta.buckets, delta.values
+        buckets, added = delta.buckets, delta.added
         newest_ms, arrived_ms = delta.newest_ms, delta.arrived_ms
         late: list[DeadLetter] = []
         kept = np.ones(len(delta), np.bool_)
@@ -142,21 +143,24 @@ class Shard:
             late = [self._late_row(delta, int(i)) for i in np.flatnonzero(~kept)]
         self._take_people(delta, rows, kept)
         if len(delta.joins.rows):
-            values = values.copy()  # the delta goes to the journal as it came
-            self._count_joins(delta, kept, values)
+            added = self._count_joins(delta, kept)
         if late:
-            rows, buckets, values = rows[kept], buckets[kept], values[kept]
+            rows, buckets, added = rows[kept], buckets[kept], added.pick(kept)
             newest_ms, arrived_ms = newest_ms[kept], arrived_ms[kept]
-        self._add(rows, buckets, values, newest_ms, arrived_ms)
+        self._add(rows, buckets, added, newest_ms, arrived_ms)
         if len(delta.sales):
             self._add_sales(delta, rows, buckets, kept)
         return late
 
-    def _count_joins(self, delta: ShardDelta, kept: Mask, values: I64) -> None:
-        joins = delta.joins
-        first = self.joins.count(joins.rows, joins.people, delta.id_hashes, kept, values) != 0
+    def _count_joins(self, delta: ShardDelta, kept: Mask) -> Added:
+        """What a delta adds with its joins, those that count. The delta goes to the journal as it came."""
+        joins, clicks = delta.joins, delta.added.clicks
+        assert clicks is not None
+        clicks = clicks.copy()
+        first = self.joins.count(joins.rows, joins.people, delta.id_hashes, kept, clicks) != 0
         cuts = self.cut_numbers.cuts(joins.cuts[first], delta.names)
         self.for_rollups.add_joins(cuts, delta.buckets[joins.rows[first]])
+        return delta.added._replace(clicks=clicks)
 
     def _add_sales(self, delta: ShardDelta, rows: I32, buckets: I64, kept: Mask) -> None:
         """``rows``, ``buckets``: those that are kept."""
@@ -197,9 +201,9 @@ class Shard:
         self._swept_hour = self.closing.next_minute // 60
         self.people.sweep(self.columns.zone[: len(self.merchants)], *self.span())
 
-    def _add(self, rows: I32, buckets: I64, values: I64, newest_ms: I64, arrived_ms: I64) -> None:
-        self.windows.add(rows, buckets, values)
-        self.closing.add_behind(rows, buckets, values)
+    def _add(self, rows: I32, buckets: I64, added: Added, newest_ms: I64, arrived_ms: I64) -> None:
+        self.windows.add(rows, buckets, added)
+        self.closing.add_behind(rows, buckets, added)
         columns = self.columns
         note_times(rows, newest_ms, arrived_ms, columns.newest_ms, columns.arrived_ms, columns.urgent)
 
@@ -249,7 +253,7 @@ class Shard:
                 if suspect.joined is not None and self._kept(row, bucket, self.clock.newest_ms)[0]:
                     self._count_join(int(row[0]), suspect.joined, values)
                 stamp = np.array([suspect.event_time_ms], np.int64)
-                self._add(row, bucket, values, stamp, np.array([-1], np.int64))
+                self._add(row, bucket, Added.of(values), stamp, np.array([-1], np.int64))
                 self._cut_suspect(suspect, row, bucket, values)
             else:
                 behind_ms = self.clock.watermark_ms - suspect.event_time_ms
@@ -283,7 +287,7 @@ class Shard:
 
     def _count_join(self, row: int, person: int, values: I64) -> None:
         hashes = self.merchants.table.hashes[row : row + 1]
-        self.joins.count(_ROW_0, np.array([person], np.uint64), hashes, _KEPT, values)
+        self.joins.count(_ROW_0, np.array([person], np.uint64), hashes, _KEPT, values[:, ORDERS_WIDE:])
 
     def row_of(self, merchant_id: str) -> int:
         """The row of a merchant, a new one if it has none."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from operators.added import Added
 from operators.batches import I32, I64, Progress
 from operators.bytes_kernels import PADDING_BYTES
 from operators.cut_names import CutNumbers
@@ -66,7 +67,7 @@ def merge_deltas(deltas: list[ShardDelta]) -> list[ShardDelta]:
             id_bytes=np.concatenate([*texts, np.zeros(PADDING_BYTES, np.uint8)]),
             id_hashes=np.concatenate([d.id_hashes for d in filled]),
             buckets=np.concatenate([d.buckets for d in filled]),
-            values=np.concatenate([d.values for d in filled]),
+            added=Added.joined([d.added for d in filled]),
             newest_ms=np.concatenate([d.newest_ms for d in filled]),
             arrived_ms=np.concatenate([d.arrived_ms for d in filled]),
             suspects=[s for d in filled for s in d.suspects],

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Generic, NamedTuple
 
 import numpy as np
 
+from operators.added import Added
 from operators.batches import I32, I64, U8, Progress
 from operators.bytes_kernels import U64, Interner, allocating, compiled, stable_hash
 from operators.cut_tally import CutTally
@@ -23,9 +24,7 @@ from operators.people_cells import VISITOR
 from operators.rollup_delta import RollupDelta
 from operators.sales_cuts import SalesCuts
 from operators.shards import SHARDS
-from schemas.windows import MEASURES
 
-MEASURES_WIDE = len(MEASURES)
 SUSPECT = 4
 """Outcome of a line that may be late: it is not added up, its shard decides."""
 
@@ -38,20 +37,20 @@ class Groups(NamedTuple):
     scratch: I32
     merchants: I32
     buckets: I64
-    values: I64  # rows x MEASURES
+    values: I64  # rows x measures of these events
     newest_ms: I64
     arrived_ms: I64
     counts: I64
     of: I32  # by event: its group, ``NO_GROUP`` where it is not added up
 
     @staticmethod
-    def empty(rows: int) -> Groups:
-        """Room for ``rows`` groups."""
+    def empty(rows: int, wide: int) -> Groups:
+        """Room for ``rows`` groups of events with ``wide`` measures."""
         return Groups(
             scratch=np.zeros(1 << (2 * rows - 1).bit_length(), np.int32),
             merchants=np.empty(rows, np.int32),
             buckets=np.empty(rows, np.int64),
-            values=np.empty((rows, len(MEASURES)), np.int64),
+            values=np.empty((rows, wide), np.int64),
             newest_ms=np.empty(rows, np.int64),
             arrived_ms=np.empty(rows, np.int64),
             counts=np.zeros(1, np.int64),
@@ -81,7 +80,7 @@ def group_of(groups: Groups, who: int, bucket: int, time_ms: int, stamped_ms: in
     groups.buckets[begun] = bucket
     groups.newest_ms[begun] = time_ms
     groups.arrived_ms[begun] = max(stamped_ms, -1)
-    for m in range(MEASURES_WIDE):
+    for m in range(groups.values.shape[1]):
         groups.values[begun, m] = 0
     return int(begun)
 
@@ -184,12 +183,14 @@ class Tally(ABC, Generic[C]):
         self._cuts = CutTally(self._dimensions, self.people_kind)
         self._shards = shards
         self._shard_of = np.zeros(0, np.uint8)
-        self._groups = Groups.empty(1024)
+        self._groups = Groups.empty(1024, self.measures)
         self._order = np.empty(1024, np.int64)
         self._seen = SeenPeople.empty(1024)
 
     people_kind: ClassVar[int] = VISITOR
     """Whom the events are of: visitors or buyers."""
+    measures: ClassVar[int]
+    """How many measures the events have."""
 
     @abstractmethod
     def _add_up(self, decoded: Decoded[C], suspect_before_ms: int) -> int:
@@ -202,6 +203,10 @@ class Tally(ABC, Generic[C]):
     @abstractmethod
     def _rollups(self, decoded: Decoded[C], progress: Progress) -> RollupDelta:
         """The sums of the rows in groups, by dimension."""
+
+    @abstractmethod
+    def _added(self, values: I64) -> Added:
+        """``values`` of groups as what they add."""
 
     def _joins(self) -> tuple[I64, U64, I64]:
         """Of each join that was added up, in the order of the stream: its group, its person, its cut."""
@@ -225,7 +230,7 @@ class Tally(ABC, Generic[C]):
         """
         rows = len(decoded.columns.outcome)
         if rows > len(self._groups.merchants):
-            self._groups = Groups.empty(2 * rows)
+            self._groups = Groups.empty(2 * rows, self.measures)
             self._order = np.empty(2 * rows, np.int64)
             self._seen = SeenPeople.empty(2 * rows)
         self._groups.counts[0] = self._seen.counts[0] = 0
@@ -277,7 +282,7 @@ class Tally(ABC, Generic[C]):
                 id_bytes=id_bytes,
                 id_hashes=hashes[start:stop],
                 buckets=buckets[start:stop],
-                values=values[start:stop],
+                added=self._added(values[start:stop]),
                 newest_ms=newest[start:stop],
                 arrived_ms=arrived[start:stop],
                 joins=joins[shard] if joins else Joins.none(),

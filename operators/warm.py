@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from operators.added import CLICKS_WIDE
 from operators.batches import Standing
 from operators.bytes_kernels import Interner
 from operators.category_days import OrdinaryCategories
@@ -40,7 +41,7 @@ from operators.shard_store import ShardStore
 from operators.shards import SHARDS
 from operators.state_files import RebaseTurns
 from operators.stock_notes import ShardStock
-from schemas.windows import DAY_MS, DEFAULT_TIMEZONE, FINEST_BUCKET_MS, HOUR_MS, LATENESS_MS, MEASURES
+from schemas.windows import DAY_MS, DEFAULT_TIMEZONE, FINEST_BUCKET_MS, HOUR_MS, LATENESS_MS
 
 _START_MS = 1_576_080_000_000
 _ORDER = (
@@ -154,7 +155,7 @@ def _warm_joins() -> None:
     joins = JoinMemory(1 << 20)
     joins.count(
         np.zeros(many, np.int32), np.arange(1, many + 1, dtype=np.uint64), np.ones(1, np.uint64),
-        np.ones(1, np.bool_), np.zeros((1, len(MEASURES)), np.int64),
+        np.ones(1, np.bool_), np.zeros((1, CLICKS_WIDE), np.int64),
     )  # fmt: skip
 
 

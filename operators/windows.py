@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from operators.added import OF_CLICKS, OF_ORDERS, Added
 from operators.batches import I32, I64, NO_EVENT_MS, U8, U16
-from operators.bucket_columns import BucketColumns, Grid, by_group
+from operators.bucket_columns import BucketColumns, Grid
 from operators.bytes_kernels import AHEAD, compiled, inlined, prefetch
 from operators.calendar_days import DayBounds
 from operators.changes import CLICK_CHANGED, CLICK_SHIFT, ORDER_SHIFT
@@ -19,19 +20,12 @@ from operators.merchant_columns import MerchantColumns
 from schemas.windows import (
     DAY,
     FINEST_BUCKET_MS,
-    MEASURES,
     MINUTE_MS,
-    ORDER_MEASURES,
     SALE,
     SLIDING,
     WINDOWS,
 )
 
-MEASURES_WIDE = len(MEASURES)
-ORDERS_WIDE = len(ORDER_MEASURES)
-CLICKS_WIDE = MEASURES_WIDE - ORDERS_WIDE
-OF_ORDERS, OF_CLICKS = 1, 2
-"""Bits of what there is something of."""
 HOUR_WINDOW = WINDOWS.index("1h")
 DAY_WINDOW = WINDOWS.index(DAY)
 SALE_WINDOW = WINDOWS.index(SALE)
@@ -44,60 +38,44 @@ NEVER = 1 << 60
 
 
 @compiled
-def _groups_of(values: I64) -> int:
-    """``OF_ORDERS`` if there is something of orders, plus ``OF_CLICKS`` if there is something of clicks."""
-    of_orders = 0
-    of_clicks = 0
-    for m in range(ORDERS_WIDE):
-        of_orders |= values[m]
-    for m in range(ORDERS_WIDE, MEASURES_WIDE):
-        of_clicks |= values[m]
-    return (OF_ORDERS if of_orders != 0 else 0) + (OF_CLICKS if of_clicks != 0 else 0)
-
-
-@compiled
-def _bits(groups: int, window: int) -> np.uint16:
-    """The bits of ``operators.changes`` of some groups in one window."""
-    return np.uint16(((groups & 1) << (ORDER_SHIFT + window)) | ((groups >> 1) << (CLICK_SHIFT + window)))
+def _bits(kinds: int, window: int) -> np.uint16:
+    """The bits of ``operators.changes`` of some kinds of events in one window."""
+    return np.uint16(((kinds & 1) << (ORDER_SHIFT + window)) | ((kinds >> 1) << (CLICK_SHIFT + window)))
 
 
 @compiled
 def add_to_sums(
+    kind: int,
     rows: I32,
     buckets: I64,
     values: I64,
     oldest: I64,
     day_start_ms: I64,
     sale_bucket: int,
-    order_sums: I64,
-    click_sums: I64,
+    sums: I64,
     changed: U16,
     clicked: npt.NDArray[np.bool_],
     zone: U8,
 ) -> None:
-    """Add deltas to every window that holds their bucket.
+    """Add deltas of orders or of clicks to every window that holds their bucket.
 
     ``oldest``: for each sliding window, the oldest finest bucket that it holds.
     """
     for i in range(len(rows)):
         if i + AHEAD < len(rows):
-            soon = _groups_of(values[i + AHEAD])
-            if soon & OF_ORDERS:
-                _ask_for(order_sums, rows[i + AHEAD])
-            if soon & OF_CLICKS:
-                _ask_for(click_sums, rows[i + AHEAD])
+            _ask_for(sums, rows[i + AHEAD])
         row = rows[i]
         bucket = buckets[i]
-        groups = _groups_of(values[i])
-        of_orders = groups & OF_ORDERS
-        of_clicks = groups & OF_CLICKS
-        if of_clicks:
-            if not clicked[row]:
-                clicked[row] = True
-                changed[row] |= np.uint16(CLICK_CHANGED)
-        elif groups == 0:
+        anything = 0
+        for m in range(values.shape[1]):
+            anything |= values[i, m]
+        kinds = kind
+        if anything == 0:
             # An order that adds nothing, or a repeated join: the newest event and the visitors have changed.
-            groups = OF_ORDERS | OF_CLICKS if clicked[row] else OF_ORDERS
+            kinds = OF_ORDERS | OF_CLICKS if clicked[row] else OF_ORDERS
+        elif kind == OF_CLICKS and not clicked[row]:
+            clicked[row] = True
+            changed[row] |= np.uint16(CLICK_CHANGED)
         for w in range(6):
             if w < 4:
                 inside = bucket >= oldest[w]
@@ -106,13 +84,9 @@ def add_to_sums(
             else:
                 inside = bucket >= sale_bucket
             if inside:
-                changed[row] |= _bits(groups, w)
-                if of_orders:
-                    for m in range(ORDERS_WIDE):
-                        order_sums[row, w, m] += values[i, m]
-                if of_clicks:
-                    for m in range(CLICKS_WIDE):
-                        click_sums[row, w, m] += values[i, ORDERS_WIDE + m]
+                changed[row] |= _bits(kinds, w)
+                for m in range(values.shape[1]):
+                    sums[row, w, m] += values[i, m]
 
 
 @inlined
@@ -125,8 +99,8 @@ def _ask_for(sums: I64, row: int) -> None:
 
 
 @compiled
-def subtract_from_sums(rows: I32, values: I64, group: int, window: int, sums: I64, changed: U16) -> None:
-    """Take the columns of a bucket that left ``window`` out of its sums. ``group``: whose they are."""
+def subtract_from_sums(kind: int, rows: I32, values: I64, window: int, sums: I64, changed: U16) -> None:
+    """Take the columns of a bucket that left ``window`` out of its sums. ``kind``: of which events."""
     for i in range(len(rows)):
         row = rows[i]
         anything = 0
@@ -134,7 +108,7 @@ def subtract_from_sums(rows: I32, values: I64, group: int, window: int, sums: I6
             anything |= values[i, m]
             sums[row, window, m] -= values[i, m]
         # Where nothing was added, a visitor may have come who now leaves.
-        changed[row] |= _bits(group if anything != 0 else OF_CLICKS, window)
+        changed[row] |= _bits(kind if anything != 0 else OF_CLICKS, window)
 
 
 class Windows:
@@ -171,12 +145,9 @@ class Windows:
 
     def _subtract(self, bucket: BucketColumns, window: int) -> None:
         columns = self.columns
-        for part, group, sums in (
-            (bucket.orders, OF_ORDERS, columns.order_sums),
-            (bucket.clicks, OF_CLICKS, columns.click_sums),
-        ):
+        for kind, part in ((OF_ORDERS, bucket.orders), (OF_CLICKS, bucket.clicks)):
             rows, values = part.entries()
-            subtract_from_sums(rows, values, group, window, sums, columns.changed)
+            subtract_from_sums(kind, rows, values, window, columns.sums_of(kind), columns.changed)
 
     def _forget(self) -> None:
         # Minutes are also kept until they are closed: ``Closing`` drops those.
@@ -198,22 +169,22 @@ class Windows:
             columns.changed[rows[sold]] |= np.uint16(1 << ORDER_SHIFT + DAY_WINDOW)
             columns.changed[rows[clicked]] |= np.uint16(1 << CLICK_SHIFT + DAY_WINDOW)
 
-    def add(self, rows: I32, buckets: I64, values: I64) -> None:
+    def add(self, rows: I32, buckets: I64, added: Added) -> None:
         """Add deltas (finest buckets) that some window keeps; ``advance`` has been called for their batch."""
-        columns = self.columns
         newest = self.newest_ms
         oldest = np.array(
             [(newest // w.bucket_ms - w.buckets + 1) * (w.bucket_ms // FINEST_BUCKET_MS) for w in SLIDING]
         )
-        add_to_sums(
-            rows, buckets, values, oldest, self.days.start_ms, self.sale_bucket,
-            columns.order_sums, columns.click_sums, columns.changed, columns.clicked, columns.zone,
-        )  # fmt: skip
-        for of_clicks, which, mine in by_group(values):
-            self._keep(of_clicks, oldest, rows[which], buckets[which], mine)
+        for kind, which, values in added.by_kind():
+            self._add(kind, oldest, rows[which], buckets[which], values)
 
-    def _keep(self, of_clicks: bool, oldest: I64, rows: I32, buckets: I64, values: I64) -> None:
-        """Keep deltas in the bucket of each size; ``values``: those of orders, or of clicks."""
+    def _add(self, kind: int, oldest: I64, rows: I32, buckets: I64, values: I64) -> None:
+        """Add deltas of one kind to the sums, and keep them in the bucket of each size."""
+        columns = self.columns
+        add_to_sums(
+            kind, rows, buckets, values, oldest, self.days.start_ms, self.sale_bucket,
+            columns.sums_of(kind), columns.changed, columns.clicked, columns.zone,
+        )  # fmt: skip
         for grid, finest, least in (
             (self.seconds, 1, int(oldest[1])),
             # A minute that left the window may still have to be closed.
@@ -223,7 +194,7 @@ class Windows:
             kept = buckets >= least
             which = slice(None) if kept.all() else kept
             numbers = buckets[which] // finest
-            grid.add(of_clicks, numbers, rows[which], values[which], self.columns.scratch)
+            grid.add(kind, numbers, rows[which], values[which], self.columns.scratch)
 
     def pack_before(self, watermark_ms: int) -> None:
         """Keep closed buckets in the narrowest types."""

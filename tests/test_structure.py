@@ -24,7 +24,7 @@ MAY_IMPORT = {
 }
 PLAIN = (
     *("batches", "json_scan", "order_scan", "click_scan", "decode", "dedup", "bytes_kernels"),
-    *("tally", "order_tally", "click_tally", "delta", "event_lane", "joins", "shard_results"),
+    *("added", "tally", "order_tally", "click_tally", "delta", "event_lane", "joins", "shard_results"),
     *("event_clock", "calendar_days", "bucket_columns", "merchant_columns", "windows", "closing"),
     *("dimensions", "cuts", "cut_tally", "rollups", "rollup_people", "rollup_results", "shares", "stocks"),
     *("multiples", "leaders", "milestones", "milestone_texts", "shard", "board"),

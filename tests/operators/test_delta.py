@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as made
 
+from operators.added import CLICKS_WIDE, ORDERS_WIDE, Added
 from operators.batches import NO_EVENT_MS, Progress, Standing
 from operators.bytes_kernels import PADDING_BYTES
 from operators.delta import Joins, ShardDelta
 from operators.dimensions import CutNames
 from operators.sales_cuts import SalesCuts
-from schemas.windows import FINEST_BUCKET_MS, MEASURES
+from schemas.windows import FINEST_BUCKET_MS
 
 NOW_MS = 1_576_080_000_000
 PROGRESS = Progress("orders", 3, 17, NOW_MS, Standing.LIVE)
@@ -38,9 +39,13 @@ def deltas(draw: st.DrawFn) -> ShardDelta:
     number = draw(st.sampled_from([SMALL, ANY]))
     joins, sales, persons = (draw(st.integers(0, 9)) if n else 0 for _ in range(3))
     packed = b"xyz" + b"".join(ids) + bytes(PADDING_BYTES)
-    values = np.zeros((n, len(MEASURES)), np.int64)
-    for measure in draw(st.sets(st.sampled_from(range(len(MEASURES))))):
-        values[:, measure] = columns(draw, n, number)
+    kinds = draw(st.sampled_from([(True, False), (False, True), (True, True)] if n else [(True, False)]))
+    wide = zip(kinds, (ORDERS_WIDE, CLICKS_WIDE), strict=True)
+    orders, clicks = (np.zeros((n, w), np.int64) if there else None for there, w in wide)
+    for part in (orders, clicks):
+        if part is not None:
+            for measure in draw(st.sets(st.integers(0, part.shape[1] - 1))):
+                part[:, measure] = columns(draw, n, number)
     hashed = st.integers(0, (1 << 64) - 1)
     per_row = np.sort(columns(draw, n, st.integers(0, persons)))
     if n:
@@ -52,7 +57,7 @@ def deltas(draw: st.DrawFn) -> ShardDelta:
         np.frombuffer(packed, np.uint8),
         columns(draw, n, hashed, np.uint64),
         columns(draw, n, number),
-        values,
+        Added(orders, clicks),
         columns(draw, n, st.one_of(number, st.just(-1))),
         columns(draw, n, st.one_of(number, st.just(-1))),
         joins=Joins(
@@ -81,7 +86,8 @@ def told(delta: ShardDelta) -> dict[str, Any]:
     plain["id_bytes"] = delta.id_bytes[first:last]
     plain |= {f"joins {name}": column for name, column in delta.joins._asdict().items()}
     plain |= {f"sales {number}": column for number, column in enumerate(delta.sales.columns)}
-    del plain["joins"], plain["sales"]
+    plain |= {f"added {name}": column for name, column in delta.added._asdict().items()}
+    del plain["joins"], plain["sales"], plain["added"]
     return {
         name: (value.dtype.str, value.tolist()) if isinstance(value, np.ndarray) else value
         for name, value in plain.items()
@@ -102,8 +108,8 @@ def test_a_delta_without_rows_carries_the_progress() -> None:
 
 def test_a_row_of_one_order_takes_half_of_what_its_columns_take() -> None:
     n = 1_000
-    values = np.zeros((n, len(MEASURES)), np.int64)
-    values[:, :3] = (1, 2, 19_900)
+    orders = np.zeros((n, ORDERS_WIDE), np.int64)
+    orders[:, :3] = (1, 2, 19_900)
     delta = ShardDelta(
         5,
         PROGRESS,
@@ -111,7 +117,7 @@ def test_a_row_of_one_order_takes_half_of_what_its_columns_take() -> None:
         np.frombuffer(b"m0000123" * n + bytes(PADDING_BYTES), np.uint8),
         np.arange(n, dtype=np.uint64),
         np.full(n, NOW_MS // FINEST_BUCKET_MS),
-        values,
+        Added(orders, None),
         np.full(n, NOW_MS + 1_234),
         np.full(n, NOW_MS + 1_500),
         person_ends=np.arange(1, n + 1),

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from operators.added import CLICKS_WIDE, ORDERS_WIDE
 from operators.decode import raw_batch
 from operators.delta import ShardDelta
 from operators.joins import FIRST_SLOTS, MAX_LOAD, JoinMemory
@@ -33,13 +34,13 @@ def members(room: WarRoom, merchant: str = "m1", window: str = "sale") -> int:
 
 def first_ones(memory: JoinMemory, people: list[int], merchant: int = 1) -> int:
     """How many of the joins, in order, count."""
-    values = np.zeros((1, 10), np.int64)
+    clicks = np.zeros((1, CLICKS_WIDE), np.int64)
     count = len(people)
     memory.count(
         np.zeros(count, np.int32), np.array(people, np.uint64), np.array([merchant], np.uint64),
-        np.ones(1, np.bool_), values,
+        np.ones(1, np.bool_), clicks,
     )  # fmt: skip
-    return int(values[0, NEW_MEMBERS])
+    return int(clicks[0, NEW_MEMBERS - ORDERS_WIDE])
 
 
 def test_a_visitor_who_joins_twice_is_one_new_member() -> None:
