@@ -8,7 +8,7 @@ import numpy as np
 
 from operators.added import ORDERS_WIDE, Added
 from operators.batches import I64, Progress
-from operators.bytes_kernels import Interner, compiled
+from operators.bytes_kernels import AHEAD, Interner, compiled
 from operators.cuts import NO_GROUP
 from operators.decode import Decoded
 from operators.delta import Suspect
@@ -21,7 +21,7 @@ from operators.rollup_delta import RollupDelta
 from operators.sales_cuts import SalesCuts
 from operators.shards import SHARDS
 from operators.stock_notes import NotePacker
-from operators.tally import SUSPECT, Groups, SeenPeople, Tally, group_of, see
+from operators.tally import SUSPECT, Groups, SeenPeople, Tally, ask_for_group, group_of, see
 from schemas.windows import FINEST_BUCKET_MS, GMV, MEASURES, ORDERS, REFUNDS, UNITS
 
 
@@ -40,6 +40,8 @@ def group_orders(
     suspects = 0
     for i in range(len(columns.event_time_ms)):
         groups.of[i] = NO_GROUP
+        soon = min(i + AHEAD, len(columns.event_time_ms) - 1)
+        ask_for_group(groups, columns.merchant[soon], columns.event_time_ms[soon] // FINEST_BUCKET_MS)
         if columns.outcome[i] != 0:
             continue
         time_ms = columns.event_time_ms[i]

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from operators.batches import I16, I32, I64, U8
-from operators.bytes_kernels import compiled, grown
+from operators.bytes_kernels import AHEAD, compiled, grown, prefetch
 from operators.calendar_days import DayBounds
 from operators.cut_names import CutNumbers
 from operators.dimensions import OTHER_NAME, UNKNOWN_NAME, CutNames
@@ -87,7 +87,16 @@ def add_sales(
     chains: Chains, rows: I32, dimension: int, names: I16, orders: I64, gmv: I64, inside: U8
 ) -> None:
     """Add sales of the day. There must be room for an entry each."""
+    wide = chains.heads.shape[1]
     for i in range(len(rows)):
+        if i + 2 * AHEAD < len(rows):
+            prefetch(chains.heads, wide * rows[i + 2 * AHEAD])
+        if i + AHEAD < len(rows):
+            soon = max(chains.heads[rows[i + AHEAD], dimension] - 1, 0)
+            prefetch(chains.after, soon)
+            prefetch(chains.name, soon)
+            prefetch(chains.orders, soon)
+            prefetch(chains.gmv, soon)
         if inside[i] and names[i] != UNKNOWN_NAME:
             at = _entry_of(chains, rows[i], dimension, names[i])
             chains.orders[at] += orders[i]

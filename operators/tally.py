@@ -15,7 +15,7 @@ import numpy as np
 
 from operators.added import Added
 from operators.batches import I32, I64, U8, Progress
-from operators.bytes_kernels import U64, Interner, allocating, compiled, stable_hash
+from operators.bytes_kernels import U64, Interner, allocating, compiled, inlined, prefetch, stable_hash
 from operators.cut_tally import CutTally
 from operators.decode import C, Decoded
 from operators.delta import Joins, ShardDelta, Suspect
@@ -58,12 +58,24 @@ class Groups(NamedTuple):
         )
 
 
+@inlined
+def _slot_of(groups: Groups, who: int, bucket: int) -> int:
+    """Where the search for a group begins."""
+    mixed = np.uint64(who * 0x9E3779B1 + bucket * 0x85EBCA77) * np.uint64(0x9E3779B97F4A7C15)
+    return int(np.int64(mixed >> np.uint64(33)) & (len(groups.scratch) - 1))
+
+
+@inlined
+def ask_for_group(groups: Groups, who: int, bucket: int) -> None:
+    """Ask for where the search for a group begins."""
+    prefetch(groups.scratch, _slot_of(groups, who, bucket))
+
+
 @compiled
 def group_of(groups: Groups, who: int, bucket: int, time_ms: int, stamped_ms: int) -> int:
     """The group of one more event of a merchant in a bucket, begun with zeros if there is none."""
     mask = len(groups.scratch) - 1
-    mixed = np.uint64(who * 0x9E3779B1 + bucket * 0x85EBCA77) * np.uint64(0x9E3779B97F4A7C15)
-    slot = np.int64(mixed >> np.uint64(33)) & mask
+    slot = _slot_of(groups, who, bucket)
     while True:
         group = groups.scratch[slot] - 1
         if group < 0:
