@@ -10,7 +10,7 @@ import numpy as np
 
 from operators.added import CLICKS_WIDE, ORDERS_WIDE, Added
 from operators.batches import I64, Progress
-from operators.bytes_kernels import U64, Interner, compiled
+from operators.bytes_kernels import AHEAD, U64, Interner, compiled
 from operators.click_scan import (
     CART,
     FAVORITE,
@@ -28,7 +28,7 @@ from operators.dimensions import Dimensions
 from operators.people_tables import person_of
 from operators.rollup_delta import RollupDelta
 from operators.shards import SHARDS
-from operators.tally import SUSPECT, Groups, SeenPeople, Tally, group_of, see_once
+from operators.tally import SUSPECT, Groups, SeenPeople, Tally, ask_for_group, group_of, see_once
 from schemas.windows import CARTS, FAVORITES, FINEST_BUCKET_MS, MEASURES, PLATFORM_VIEWS, PRIVATE_VIEWS, VIEWS
 
 MEASURE_OF = np.array([VIEWS, CARTS, FAVORITES, -1], np.int64)
@@ -57,6 +57,8 @@ def group_clicks(
     seen.recent[:] = 0
     for i in range(len(columns.event_time_ms)):
         groups.of[i] = NO_GROUP
+        soon = min(i + AHEAD, len(columns.event_time_ms) - 1)
+        ask_for_group(groups, columns.merchant[soon], columns.event_time_ms[soon] // FINEST_BUCKET_MS)
         if columns.outcome[i] != 0:
             continue
         time_ms = columns.event_time_ms[i]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from operators.batches import I16, I32, I64, U8
-from operators.bytes_kernels import compiled
+from operators.bytes_kernels import AHEAD, compiled, inlined, prefetch
 from operators.click_scan import CART, FAVORITE, FIRST_PRIVATE, OTHER_SOURCE, VIEW
 from operators.order_scan import CANCELLED, PAID, REFUNDED
 from schemas.rollups import CATEGORY, CHANNEL, CHANNEL_TIER, CITY_TIER, DIMENSIONS
@@ -56,6 +56,13 @@ def key_in(dimension: int, channel: int, category: int, tier: int) -> int:
     return int(value_key(dimension, channel, tier))
 
 
+@inlined
+def _slot_of(key: int, bucket: int, scratch: I32) -> int:
+    """Where the search for a place begins."""
+    mixed = (key * 0x1E3779B97F4A7C15) ^ (bucket * 0x42B2AE3D27D4EB4F)
+    return int((((mixed ^ (mixed >> 29)) * 0x1E3779B97F4A7C15) >> 33) & (len(scratch) - 1))
+
+
 @compiled
 def place_of(key: int, bucket: int, keys: I64, buckets: I64, scratch: I32, count: int) -> tuple[int, int]:
     """(place, places in use) of (key, bucket), a new place if it has none.
@@ -63,8 +70,7 @@ def place_of(key: int, bucket: int, keys: I64, buckets: I64, scratch: I32, count
     ``scratch``: a power of two of zeros at first, more than twice the places.
     """
     mask = len(scratch) - 1
-    mixed = (key * 0x1E3779B97F4A7C15) ^ (bucket * 0x42B2AE3D27D4EB4F)
-    slot = (((mixed ^ (mixed >> 29)) * 0x1E3779B97F4A7C15) >> 33) & mask
+    slot = _slot_of(key, bucket, scratch)
     while True:
         place = scratch[slot] - 1
         if place < 0:
@@ -209,6 +215,9 @@ def cut_sales(
     """
     count = 0
     for i in range(len(group_of)):
+        if i + AHEAD < len(group_of):
+            soon = i + AHEAD
+            prefetch(scratch, _slot_of((channel[soon] << 16) | category[soon], group_of[soon], scratch))
         if group_of[i] < 0 or status[i] != PAID:
             continue
         key = (channel[i] << 16) | category[i]
