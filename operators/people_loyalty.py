@@ -116,7 +116,7 @@ def note_orders(
         else:
             t.arena[-2 - slot] = token << np.uint64(TIME_BITS) | time
             flag = np.uint64(0)
-            if _is_known(known, known_at[row], known_count[row], token):
+            if len(known) and _is_known(known, known_at[row], known_count[row], token):
                 flag = _KNOWN
             t.more[-2 - slot] = flag | not_first << np.uint64(TIME_BITS)
             t.used[row] += 1
