@@ -15,7 +15,7 @@ from operators.batches import NO_EVENT_MS, Lane, LaneOutput, Standing
 from operators.kafka_errors import OffsetsLostError
 from operators.kafka_fetch import BEGINNING, UNKNOWN_OFFSET, Fetched, PartitionFetcher
 from operators.kafka_offsets import OffsetReporter
-from operators.kafka_pace import Pacer, batch_limit
+from operators.kafka_pace import BATCH_BYTES, Pacer, batch_limit
 from operators.process_clock import ProcessClock
 from operators.stage_times import CONSUME, SNAPSHOT
 
@@ -119,7 +119,6 @@ class KafkaPartition(StatefulSourcePartition[LaneOutput, PartitionState]):
             self._tell_stats(now)
             return self._pulse(Standing.LIVE, now)
         self._look_for_last_end()
-        first = self._mean_bytes <= 0  # it is small, so that it may well be full
         most = batch_limit(self._options.batch_messages, self._mean_bytes, self._credit_left())
         started = self._clock.stages.start()
         fetched = self._fetcher.fetch(most)
@@ -127,7 +126,8 @@ class KafkaPartition(StatefulSourcePartition[LaneOutput, PartitionState]):
         outputs = self._take(fetched, now)
         if fetched.batch is None or 2 * len(fetched.batch) < most:
             self._pacer.rest(self, now)
-        elif not first:
+        if fetched.batch is not None and self._lag() > self._whole_batch():
+            # Told by the lag: the client's queue is often short while a broker is as fast as its readers.
             self._clock.note_backlog(now)
         self._tell_stats(now)
         return outputs or self._pulse(self._standing(now), now)
@@ -206,6 +206,10 @@ class KafkaPartition(StatefulSourcePartition[LaneOutput, PartitionState]):
         ahead = slowest_ms != NO_EVENT_MS and self._lane.newest_ms > slowest_ms + self._options.align_ahead_ms
         return ahead or self._credit_left() <= 0 or self._hold()
 
+    def _whole_batch(self) -> int:
+        """Messages of a batch, whatever credit is left."""
+        return batch_limit(self._options.batch_messages, self._mean_bytes, BATCH_BYTES)
+
     def _credit_left(self) -> int:
         return self._options.epoch_credit_bytes - self._epoch_bytes
 
@@ -243,6 +247,9 @@ class KafkaPartition(StatefulSourcePartition[LaneOutput, PartitionState]):
         if self._on_stats is None or now < self._stats_due or self._next_offset < 0:
             return
         self._stats_due = now + STATS_SECONDS
+        self._on_stats(self._topic, self._number, self._lag(), self._next_offset)
+
+    def _lag(self) -> int:
+        """Messages behind the next offset, as far as the broker has told."""
         end = self._fetcher.high_watermark()
-        lag = 0 if self._at_end or end == UNKNOWN_OFFSET else max(0, end - self._next_offset)
-        self._on_stats(self._topic, self._number, lag, self._next_offset)
+        return 0 if self._at_end or end == UNKNOWN_OFFSET else max(0, end - self._next_offset)

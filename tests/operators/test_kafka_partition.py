@@ -348,14 +348,30 @@ def test_partition_with_full_batches_does_not_rest() -> None:
 def test_during_a_backlog_results_are_asked_for_less_often_and_soon_after_it_as_usual() -> None:
     rig = Rig(ReadOptions(batch_messages=2))
     usual = rig.clock.publish_seconds(0.5, rig.seconds)
-    rig.fetcher.brings(Fetched(raw(0, b"1", b"2")), Fetched(raw(2, b"3", b"4")))
+    rig.fetcher.end = 9
+    rig.fetcher.brings(Fetched(raw(0, b"1", b"2")))
     rig.after(0)
-    first = rig.clock.publish_seconds(0.5, rig.seconds)
-    rig.after(0)
-    backlog = rig.clock.publish_seconds(0.5, rig.seconds)
+    assert (usual, rig.clock.publish_seconds(0.5, rig.seconds)) == (0.5, BACKLOG_PUBLISH_SECONDS)
     rig.after(BACKLOG_SECONDS + 0.1)
-    assert (usual, first, backlog) == (0.5, 0.5, BACKLOG_PUBLISH_SECONDS)
     assert rig.clock.publish_seconds(0.5, rig.seconds) == 0.5
+
+
+@pytest.mark.parametrize(("end", "backlog"), [(UNKNOWN_OFFSET, False), (1, False), (3, False), (4, True)])
+def test_a_backlog_is_more_than_a_batch_that_is_still_in_kafka_however_little_is_at_hand(
+    end: int, backlog: bool
+) -> None:
+    rig = Rig(ReadOptions(batch_messages=2))
+    rig.fetcher.end = end
+    rig.fetcher.brings(Fetched(raw(0, b"1")))
+    rig.after(0)
+    assert rig.clock.in_backlog(rig.seconds) is backlog
+
+
+def test_where_nothing_comes_there_is_nothing_to_read_though_much_was_told_to_be_there() -> None:
+    rig = Rig(ReadOptions(batch_messages=2))
+    rig.fetcher.end = 1_000
+    rig.after(0)
+    assert not rig.clock.in_backlog(rig.seconds)
 
 
 def test_a_longer_interval_that_is_wanted_is_kept_during_a_backlog() -> None:
