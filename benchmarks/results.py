@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import statistics
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -56,6 +57,8 @@ class Result:
     machine: str = field(default_factory=lambda: machine())
     versions: dict[str, str] = field(default_factory=lambda: {name: version(name) for name in LIBRARIES})
     at: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"))
+    commit: str = field(default_factory=lambda: commit())
+    """Of the code that was measured; empty where nobody knows."""
 
 
 def machine() -> str:
@@ -73,20 +76,37 @@ def machine() -> str:
     return f"{cores} cores ({model}), {gib:.0f} GiB, Python {platform.python_version()}"
 
 
+def commit() -> str:
+    """The commit that is checked out, with a ``+`` if something differs from it; empty without git."""
+    git = ("git", "-C", str(FOLDER))
+    try:
+        head = subprocess.run(
+            (*git, "rev-parse", "--short", "HEAD"), capture_output=True, check=True, text=True
+        )
+        kept_by_runs = (f":(top,exclude){FOLDER.name}/{file.name}" for file in (PAGE, LINES))
+        differs = subprocess.run((*git, "diff", "--quiet", "HEAD", "--", ":/", *kept_by_runs), check=False)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return head.stdout.strip() + ("+" if differs.returncode else "")
+
+
 def keep(result: Result) -> None:
     """Append a line for programs."""
     with LINES.open("a", encoding="utf-8") as file:
         file.write(json.dumps(asdict(result), ensure_ascii=False) + "\n")
 
 
-def kept() -> list[Result]:
-    """The newest result of every benchmark, in the order of their first appearance."""
-    newest: dict[str, Result] = {}
+def kept() -> dict[str, list[Result]]:
+    """By benchmark, as they first appeared, the newest result of every machine, newest first."""
+    newest: dict[str, dict[str, Result]] = {}
     for line in LINES.read_text(encoding="utf-8").splitlines():
-        raw: dict[str, Any] = json.loads(line)
+        raw: dict[str, Any] = {"commit": ""} | json.loads(line)
         raw["figures"] = [Figure(**figure) for figure in raw["figures"]]
-        newest[raw["benchmark"]] = Result(**raw)
-    return list(newest.values())
+        newest.setdefault(raw["benchmark"], {})[raw["machine"]] = Result(**raw)
+    return {
+        benchmark: sorted(of_machines.values(), key=lambda result: result.at, reverse=True)
+        for benchmark, of_machines in newest.items()
+    }
 
 
 def show(result: Result) -> None:
@@ -108,21 +128,27 @@ def write_page() -> None:
     """``RESULTS.md`` from what is kept."""
     parts = [
         "# Measured\n\n"
-        "Made by `make bench` (`python -m benchmarks`); the newest run of each benchmark. Medians with the\n"
+        "Made by `make bench` (`python -m benchmarks`); the newest run of each benchmark on each machine,\n"
+        "newest first. What has no commit was measured before commits were noted. Medians with the\n"
         "least and the greatest round; *beside* is the bare loop (consume, decode, group by; nothing else)\n"
         "over the same topic in the same run. The machines are small and noisy: read the ratios first.\n"
     ]
-    for result in kept():
-        rows = ["| | median | spread | beside | goal |", "|---|---:|---:|---:|---:|"]
-        rows += ["| " + " | ".join([f"{f.name} ({f.unit})", *_cells(f)]) + " |" for f in result.figures]
-        note = f"\n{result.note}\n" if result.note else ""
-        parts.append(
-            f"\n## {result.benchmark}\n\n{result.question}\n\n" + "\n".join(rows) + "\n" + note +
-            f"\n{result.at}, {result.machine}; `{result.command}`\n"
-        )  # fmt: skip
-    libraries = ", ".join(f"{name} {number}" for name, number in kept()[-1].versions.items())
+    newest = kept()
+    for benchmark, of_machines in newest.items():
+        parts.append(f"\n## {benchmark}\n\n{of_machines[0].question}\n")
+        parts += [_table_of(result) for result in of_machines]
+    last = max((result for of_machines in newest.values() for result in of_machines), key=lambda r: r.at)
+    libraries = ", ".join(f"{name} {number}" for name, number in last.versions.items())
     parts.append(f"\nLibraries of the last run: {libraries}.\n")
     PAGE.write_text("".join(parts), encoding="utf-8")
+
+
+def _table_of(result: Result) -> str:
+    rows = ["| | median | spread | beside | goal |", "|---|---:|---:|---:|---:|"]
+    rows += ["| " + " | ".join([f"{f.name} ({f.unit})", *_cells(f)]) + " |" for f in result.figures]
+    note = f"\n{result.note}\n" if result.note else ""
+    at = f"{result.at}, {result.commit}" if result.commit else result.at
+    return "\n" + "\n".join(rows) + f"\n{note}\n{at}, {result.machine}; `{result.command}`\n"
 
 
 def _cells(f: Figure) -> list[str]:
