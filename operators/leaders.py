@@ -14,17 +14,15 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from operators.added import CLICKS_WIDE, MEASURES_WIDE, ORDERS_WIDE
 from operators.batches import F64, I32, I64
 from operators.bytes_kernels import Interner, compiled
 from operators.merchant_columns import NO_BASELINE, MerchantColumns
 from operators.multiples import Baselines, ratio
 from operators.rates import part
 from schemas.windows import (
-    CLICK_MEASURES,
     GMV,
-    MEASURES,
     NEW_MEMBERS,
-    ORDER_MEASURES,
     ORDERS,
     PLATFORM_VIEWS,
     PRIVATE_VIEWS,
@@ -43,8 +41,6 @@ METRICS: Final = (
 )
 """What merchants are ranked by."""
 _SALES_MULTIPLE, _GMV, _ORDERS, _JOINED, _JOINED_MULTIPLE, _PRIVATE_SHARE = range(len(METRICS))
-_ORDERS_WIDE = len(ORDER_MEASURES)
-_CLICKS_WIDE = len(CLICK_MEASURES)
 Mask = npt.NDArray[np.bool_]
 
 
@@ -127,7 +123,7 @@ def _look_over(
         held = base[row]
         leads = False
         for w in range(order_sums.shape[1]):
-            for m in range(_ORDERS_WIDE):
+            for m in range(ORDERS_WIDE):
                 totals[w, m] += order_sums[row, w, m]
             orders = order_sums[row, w, ORDERS]
             gmv = order_sums[row, w, GMV]
@@ -137,14 +133,14 @@ def _look_over(
                 leads |= _stands(best[_SALES_MULTIPLE, w], gmv / daily_gmv[held])
             if not clicked[row]:
                 continue
-            for m in range(_CLICKS_WIDE):
-                totals[w, _ORDERS_WIDE + m] += click_sums[row, w, m]
-            joined = click_sums[row, w, NEW_MEMBERS - _ORDERS_WIDE]
+            for m in range(CLICKS_WIDE):
+                totals[w, ORDERS_WIDE + m] += click_sums[row, w, m]
+            joined = click_sums[row, w, NEW_MEMBERS - ORDERS_WIDE]
             leads |= _stands(best[_JOINED, w], joined)
             if held != NO_BASELINE and joined >= min_joined and daily_joined[held] > 0:
                 leads |= _stands(best[_JOINED_MULTIPLE, w], joined / daily_joined[held])
-            private = click_sums[row, w, PRIVATE_VIEWS - _ORDERS_WIDE]
-            sourced = private + click_sums[row, w, PLATFORM_VIEWS - _ORDERS_WIDE]
+            private = click_sums[row, w, PRIVATE_VIEWS - ORDERS_WIDE]
+            sourced = private + click_sums[row, w, PLATFORM_VIEWS - ORDERS_WIDE]
             if sourced > 0 and sourced >= min_views:
                 leads |= _stands(best[_PRIVATE_SHARE, w], private / sourced)
         may_lead[row] = leads
@@ -159,7 +155,7 @@ def look_over(
     """
     best = np.zeros((len(METRICS), len(WINDOWS), rules.size))
     may_lead = np.empty(count, np.bool_)
-    totals = np.zeros((len(WINDOWS), len(MEASURES)), np.int64)
+    totals = np.zeros((len(WINDOWS), MEASURES_WIDE), np.int64)
     _look_over(
         columns.order_sums, columns.click_sums, columns.clicked, columns.baseline[:count],
         baselines.gmv, baselines.new_members, rules.min_orders, rules.min_new_members, rules.min_views,
