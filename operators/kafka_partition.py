@@ -119,15 +119,17 @@ class KafkaPartition(StatefulSourcePartition[LaneOutput, PartitionState]):
             self._tell_stats(now)
             return self._pulse(Standing.LIVE, now)
         self._look_for_last_end()
+        first = self._mean_bytes <= 0  # it is small, so that it may well be full
         most = batch_limit(self._options.batch_messages, self._mean_bytes, self._credit_left())
         started = self._clock.stages.start()
         fetched = self._fetcher.fetch(most)
         self._clock.stages.lap(CONSUME, started)
         outputs = self._take(fetched, now)
-        if fetched.batch is None or 2 * len(fetched.batch) < most:
+        little = fetched.batch is None or 2 * len(fetched.batch) < most
+        if little:
             self._pacer.rest(self, now)
-        if fetched.batch is not None and self._lag() > self._whole_batch():
-            # Told by the lag: the client's queue is often short while a broker is as fast as its readers.
+        # Also by the lag: little is at hand of a backlog while its broker is slower than its readers.
+        if fetched.batch is not None and (not (little or first) or self._lag() > self._whole_batch()):
             self._clock.note_backlog(now)
         self._tell_stats(now)
         return outputs or self._pulse(self._standing(now), now)

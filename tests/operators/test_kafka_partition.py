@@ -367,6 +367,16 @@ def test_a_backlog_is_more_than_a_batch_that_is_still_in_kafka_however_little_is
     assert rig.clock.in_backlog(rig.seconds) is backlog
 
 
+def test_a_backlog_is_also_what_fills_half_a_batch_at_once() -> None:
+    rig = Rig(ReadOptions(batch_messages=2))
+    rig.fetcher.end = 4
+    rig.fetcher.brings(Fetched(raw(0, b"1", b"2")), Fetched(raw(2, b"3", b"4")))
+    rig.after(0)
+    first = rig.clock.in_backlog(rig.seconds)
+    rig.after(0)
+    assert (first, rig.clock.in_backlog(rig.seconds)) == (False, True)
+
+
 def test_where_nothing_comes_there_is_nothing_to_read_though_much_was_told_to_be_there() -> None:
     rig = Rig(ReadOptions(batch_messages=2))
     rig.fetcher.end = 1_000
