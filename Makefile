@@ -2,6 +2,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+KERNELS := $(VENV)/.kernels
 TEST_READY := $(VENV)/.ready-tests
 
 .DEFAULT_GOAL := help
@@ -17,7 +18,7 @@ help:
 	@echo "make pictures   the README's pictures, taken from the demo at the hours it is remembered for"
 	@echo "make clean      remove the virtual environment, caches and build output"
 
-demo: $(READY)
+demo: $(KERNELS)
 	@$(VENV)/bin/warroom demo $(DEMO_FLAGS)
 
 lint: $(READY)
@@ -57,6 +58,12 @@ pictures: $(TEST_READY)
 # The stamp is younger than pyproject.toml exactly when the environment holds what it asks for.
 $(READY): pyproject.toml .ci/setup
 	@.ci/setup $(VENV)
+	@touch $@
+
+# Set-up has compiled them; after an update of the sources this does, so that no demo waits for workers that compile.
+$(KERNELS): $(READY) $(wildcard operators/*.py schemas/*.py loadgen/*.py)
+	@$(PY) -m operators.warm
+	@$(PY) -m loadgen.warm
 	@touch $@
 
 # What only tests need is not asked of whoever wants to see the demo.
