@@ -11,7 +11,7 @@ from operators.batches import NO_EVENT_MS, Progress, Standing
 from operators.stage_times import StageTimes
 
 BACKLOG_SECONDS = 1.0
-"""So long after a partition lagged by more than a batch takes, the process still reads a backlog."""
+"""So long after a partition had a backlog, the process still reads one."""
 BACKLOG_PUBLISH_SECONDS = 2.0
 """Time between results while a backlog is read: they are old anyway, until it is read."""
 
@@ -37,11 +37,11 @@ class ProcessClock:
             self._progress[progress.source] = progress
 
     def note_backlog(self, now: float) -> None:
-        """Remember that a partition lags by more than a batch takes. ``now``: monotonic seconds."""
+        """Remember that a partition has more to read than a batch takes. ``now``: monotonic seconds."""
         self._backlog_until = now + BACKLOG_SECONDS
 
     def in_backlog(self, now: float) -> bool:
-        """Whether a partition lagged a moment ago by more than a batch takes."""
+        """Whether a partition had more to read a moment ago than a batch takes."""
         return now < self._backlog_until
 
     def publish_seconds(self, asked: float, now: float) -> float:
