@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from operators.added import CLICKS_WIDE, ORDERS_WIDE, Added
+from operators.added import OF_CLICKS, ORDERS_WIDE
 from operators.batches import I64, Progress
 from operators.bytes_kernels import AHEAD, U64, Interner, compiled
 from operators.click_scan import (
@@ -95,7 +95,7 @@ def group_clicks(
 class ClickTally(Tally[ClickColumns]):
     """Adds up clicks. ``sources``: views since it was made, by their place in ``SOURCES``."""
 
-    measures = CLICKS_WIDE
+    kind = OF_CLICKS
 
     def __init__(self, merchants: Interner, dimensions: Dimensions, shards: int = SHARDS) -> None:
         super().__init__(merchants, dimensions, shards)
@@ -121,9 +121,6 @@ class ClickTally(Tally[ClickColumns]):
     def _joins(self) -> tuple[I64, U64, I64]:
         count = self._join_count
         return self._join_groups[:count], self._join_people[:count], self._join_cuts[:count]
-
-    def _added(self, values: I64) -> Added:
-        return Added(None, values)
 
     def _rollups(self, decoded: Decoded[ClickColumns], progress: Progress) -> RollupDelta:
         return self._cuts.clicks(decoded.columns, self._groups.of, self._groups.buckets, progress)

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import msgspec
 import numpy as np
 
-from operators.added import CLICKS_WIDE, MEASURES_WIDE, OF_CLICKS, OF_ORDERS, ORDERS_WIDE, Added
+from operators.added import MEASURES_WIDE, ORDERS_WIDE, Added
 from operators.batches import I32, I64, U8, Progress, Standing
 from operators.bytes_kernels import PADDING_BYTES, U64
 from operators.dimensions import NO_NAMES, UNKNOWN_TIER, CutNames
@@ -128,13 +128,13 @@ class ShardDelta:
     def to_bytes(self) -> bytes:
         """One compact block: a head, then ids, hashes and persons, then all numbers, packed."""
         first, last = int(self.id_offsets[0]), int(self.id_offsets[-1])
-        kinds, told = _told_of(self.added)
+        told = self.added.columns()
         p = self.progress
         bucket, arrived_ms = (int(c.min()) if len(self) else 0 for c in (self.buckets, self.arrived_ms))
         head = _ENCODER.encode(
             _Head(
                 self.shard, p.topic, p.partition, p.next_offset, p.newest_ms, int(p.standing),
-                len(self), last - first, bucket, arrived_ms, kinds, sum(1 << m for m in told),
+                len(self), last - first, bucket, arrived_ms, self.added.kinds, sum(1 << m for m in told),
                 len(self.joins.rows), len(self.persons), self.suspects, len(self.sales), self.names,
             )
         )  # fmt: skip
@@ -193,7 +193,7 @@ class ShardDelta:
         self.buckets = next(columns) + head.bucket
         self.newest_ms = next(columns) + self.buckets * FINEST_BUCKET_MS
         self.arrived_ms = next(columns) + head.arrived_ms
-        self.added = _added_of(head.kinds, {m: next(columns) for m in told}, n)
+        self.added = Added.of_columns(head.kinds, {m: next(columns) for m in told}, n)
         self.joins = Joins(next(columns).astype(np.int32), people, next(columns))
         self.sales = SalesCuts.of([next(columns) for _ in range(SalesCuts.COLUMNS)])
         self.names = CutNames(*head.names)
@@ -201,30 +201,6 @@ class ShardDelta:
 
     def __reduce__(self) -> tuple[object, tuple[bytes]]:
         return ShardDelta.from_bytes, (self.to_bytes(),)
-
-
-def _told_of(added: Added) -> tuple[int, dict[int, I64]]:
-    """The kinds of events, and by measure the columns in which there is something."""
-    kinds = (OF_ORDERS if added.orders is not None else 0) | (OF_CLICKS if added.clicks is not None else 0)
-    columns: dict[int, I64] = {}
-    for part, first in ((added.orders, 0), (added.clicks, ORDERS_WIDE)):
-        if part is not None:
-            columns |= {first + m: part[:, m] for m in range(part.shape[1]) if part[:, m].any()}
-    return kinds, columns
-
-
-def _added_of(kinds: int, columns: dict[int, I64], n: int) -> Added:
-    """The reverse of ``_told_of``."""
-    added = Added(
-        np.zeros((n, ORDERS_WIDE), np.int64) if kinds & OF_ORDERS else None,
-        np.zeros((n, CLICKS_WIDE), np.int64) if kinds & OF_CLICKS else None,
-    )
-    for part, first in ((added.orders, 0), (added.clicks, ORDERS_WIDE)):
-        if part is not None:
-            for m in range(part.shape[1]):
-                if first + m in columns:
-                    part[:, m] = columns[first + m]
-    return added
 
 
 @dataclass(slots=True)

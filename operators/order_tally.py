@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from operators.added import ORDERS_WIDE, Added
+from operators.added import OF_ORDERS
 from operators.batches import I64, Progress
 from operators.bytes_kernels import AHEAD, Interner, compiled
 from operators.cuts import NO_GROUP
@@ -68,7 +68,7 @@ class OrderTally(Tally[OrderColumns]):
     """Adds up orders. ``all_items``: stock is told elsewhere, so every order that names an item matters."""
 
     people_kind = BUYER_KIND
-    measures = ORDERS_WIDE
+    kind = OF_ORDERS
 
     def __init__(
         self,
@@ -93,9 +93,6 @@ class OrderTally(Tally[OrderColumns]):
     def _add_up(self, decoded: Decoded[OrderColumns], suspect_before_ms: int) -> int:
         stamped_ms = decoded.raw.timestamps_ms[decoded.lines[:, 0]]
         return group_orders(decoded.columns, stamped_ms, suspect_before_ms, self._groups, self._seen)
-
-    def _added(self, values: I64) -> Added:
-        return Added(values, None)
 
     def _rollups(self, decoded: Decoded[OrderColumns], progress: Progress) -> RollupDelta:
         return self._cuts.orders(decoded.columns, self._groups.of, self._groups.buckets, progress)

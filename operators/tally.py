@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, NamedTuple
 
 import numpy as np
 
-from operators.added import Added
+from operators.added import WIDE, Added
 from operators.batches import I32, I64, U8, Progress
 from operators.bytes_kernels import U64, Interner, allocating, compiled, inlined, prefetch, stable_hash
 from operators.cut_tally import CutTally
@@ -195,14 +195,14 @@ class Tally(ABC, Generic[C]):
         self._cuts = CutTally(self._dimensions, self.people_kind)
         self._shards = shards
         self._shard_of = np.zeros(0, np.uint8)
-        self._groups = Groups.empty(1024, self.measures)
+        self._groups = Groups.empty(1024, WIDE[self.kind])
         self._order = np.empty(1024, np.int64)
         self._seen = SeenPeople.empty(1024)
 
     people_kind: ClassVar[int] = VISITOR
     """Whom the events are of: visitors or buyers."""
-    measures: ClassVar[int]
-    """How many measures the events have."""
+    kind: ClassVar[int]
+    """What the events are: ``OF_ORDERS`` or ``OF_CLICKS``."""
 
     @abstractmethod
     def _add_up(self, decoded: Decoded[C], suspect_before_ms: int) -> int:
@@ -215,10 +215,6 @@ class Tally(ABC, Generic[C]):
     @abstractmethod
     def _rollups(self, decoded: Decoded[C], progress: Progress) -> RollupDelta:
         """The sums of the rows in groups, by dimension."""
-
-    @abstractmethod
-    def _added(self, values: I64) -> Added:
-        """``values`` of groups as what they add."""
 
     def _joins(self) -> tuple[I64, U64, I64]:
         """Of each join that was added up, in the order of the stream: its group, its person, its cut."""
@@ -242,7 +238,7 @@ class Tally(ABC, Generic[C]):
         """
         rows = len(decoded.columns.outcome)
         if rows > len(self._groups.merchants):
-            self._groups = Groups.empty(2 * rows, self.measures)
+            self._groups = Groups.empty(2 * rows, WIDE[self.kind])
             self._order = np.empty(2 * rows, np.int64)
             self._seen = SeenPeople.empty(2 * rows)
         self._groups.counts[0] = self._seen.counts[0] = 0
@@ -294,7 +290,7 @@ class Tally(ABC, Generic[C]):
                 id_bytes=id_bytes,
                 id_hashes=hashes[start:stop],
                 buckets=buckets[start:stop],
-                added=self._added(values[start:stop]),
+                added=Added.of_kind(self.kind, values[start:stop]),
                 newest_ms=newest[start:stop],
                 arrived_ms=arrived[start:stop],
                 joins=joins[shard] if joins else Joins.none(),

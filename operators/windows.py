@@ -96,7 +96,6 @@ def _ask_for(sums: I64, row: int) -> None:
     flat = sums.reshape(-1)
     for at in range(0, wide, _LINE):
         prefetch(flat, row * wide + at)
-    prefetch(flat, row * wide + wide - 1)  # rows do not begin where lines do
 
 
 @compiled
