@@ -7,19 +7,18 @@ that may lead, and those alone are compared.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from operators.added import CLICKS_WIDE, MEASURES_WIDE, ORDERS_WIDE
 from operators.batches import F64, I32, I64
-from operators.bytes_kernels import Interner, compiled
+from operators.bytes_kernels import Interner, compiled, inlined
 from operators.merchant_columns import NO_BASELINE, MerchantColumns
-from operators.multiples import Baselines, ratio
-from operators.rates import part
+from operators.multiples import Baselines
 from schemas.windows import (
     GMV,
     NEW_MEMBERS,
@@ -27,7 +26,6 @@ from schemas.windows import (
     PLATFORM_VIEWS,
     PRIVATE_VIEWS,
     WINDOWS,
-    windows_of,
 )
 
 Candidate = tuple[str, str | None, float]
@@ -62,7 +60,20 @@ class BoardRules:
     """Views with a known source, for shares of traffic."""
 
 
-def best(scores: F64 | I64, size: int) -> list[int]:
+class Minima(NamedTuple):
+    """``BoardRules`` as kernels take them."""
+
+    orders: int
+    new_members: int
+    views: int
+
+    @staticmethod
+    def of(rules: BoardRules) -> Minima:
+        """What a merchant needs."""
+        return Minima(rules.min_orders, rules.min_new_members, rules.min_views)
+
+
+def best(scores: F64, size: int) -> list[int]:
     """Rows of the ``size`` greatest scores above 0, and of all that equal the last of them."""
     above = np.flatnonzero(scores > 0)
     if len(above) > size:
@@ -77,73 +88,94 @@ def ranked(candidates: Iterable[Candidate], size: int) -> list[Candidate]:
 
 
 @compiled
-def _stands(best: F64, score: float) -> bool:
-    """Note a score; whether it is among the best so far or equals the last of them.
+def _note(best: F64, score: float) -> None:
+    """Take a score that is not less than the last of the best so far among them.
 
-    ``best``: the best so far, a heap whose root is the least; zeros where there is room.
+    ``best``: a heap whose root is the least; zeros where there is room.
     """
-    if not (score > 0 and score >= best[0]):
-        return False
-    if score > best[0]:
-        at = 0
-        child = 1
-        while child < len(best):
-            if child + 1 < len(best) and best[child + 1] < best[child]:
-                child += 1
-            if best[child] >= score:
-                break
-            best[at] = best[child]
-            at = child
-            child = 2 * at + 1
-        best[at] = score
-    return True
+    at = 0
+    child = 1
+    while child < len(best):
+        if child + 1 < len(best) and best[child + 1] < best[child]:
+            child += 1
+        if best[child] >= score:
+            break
+        best[at] = best[child]
+        at = child
+        child = 2 * at + 1
+    best[at] = score
+
+
+class Held(NamedTuple):
+    """What merchants' scores are made from, as kernels take it. By row, and by row of the baseline."""
+
+    order_sums: I64
+    click_sums: I64
+    clicked: Mask
+    base: I32
+    daily_gmv: F64
+    daily_joined: F64
+
+    @staticmethod
+    def of(columns: MerchantColumns, baselines: Baselines) -> Held:
+        """Of a shard's merchants."""
+        return Held(
+            columns.order_sums, columns.click_sums, columns.clicked, columns.baseline,
+            baselines.gmv, baselines.new_members,
+        )  # fmt: skip
+
+
+@inlined
+def _score(held: Held, rules: Minima, row: int, w: int, scores: F64) -> None:
+    """A merchant's score of every metric in a window; 0 where it may not stand on the board."""
+    base = held.base[row]
+    orders = held.order_sums[row, w, ORDERS]
+    gmv = held.order_sums[row, w, GMV]
+    scores[:] = 0
+    scores[_ORDERS] = orders
+    scores[_GMV] = gmv
+    if base != NO_BASELINE and orders >= rules.orders and held.daily_gmv[base] > 0:
+        scores[_SALES_MULTIPLE] = gmv / held.daily_gmv[base]
+    if not held.clicked[row]:
+        return
+    joined = held.click_sums[row, w, NEW_MEMBERS - ORDERS_WIDE]
+    scores[_JOINED] = joined
+    if base != NO_BASELINE and joined >= rules.new_members and held.daily_joined[base] > 0:
+        scores[_JOINED_MULTIPLE] = joined / held.daily_joined[base]
+    private = held.click_sums[row, w, PRIVATE_VIEWS - ORDERS_WIDE]
+    sourced = private + held.click_sums[row, w, PLATFORM_VIEWS - ORDERS_WIDE]
+    if sourced > 0 and sourced >= rules.views:
+        scores[_PRIVATE_SHARE] = private / sourced
 
 
 @compiled
-def _look_over(
-    order_sums: I64,
-    click_sums: I64,
-    clicked: Mask,
-    base: I32,
-    daily_gmv: F64,
-    daily_joined: F64,
-    min_orders: int,
-    min_joined: int,
-    min_views: int,
-    best: F64,
-    may_lead: Mask,
-    totals: I64,
-) -> None:
+def _look_over(held: Held, rules: Minima, best: F64, scores: F64, may_lead: Mask, totals: I64) -> None:
     """Add up merchants, and see which of them may stand on a board: those that do, and some more.
 
-    Reads every merchant once, in order. ``best``: METRICS x WINDOWS x places, zeros; ``totals``: WINDOWS x
-    MEASURES, zeros. What is asked of a merchant and how it scores is as in ``_scores``.
+    Reads every merchant once, in order. ``best``: WINDOWS x METRICS x places, zeros; ``scores``: METRICS;
+    ``totals``: WINDOWS x MEASURES, zeros.
     """
-    for row in range(len(base)):
-        held = base[row]
+    for row in range(len(may_lead)):
         leads = False
-        for w in range(order_sums.shape[1]):
+        for w in range(totals.shape[0]):
             for m in range(ORDERS_WIDE):
-                totals[w, m] += order_sums[row, w, m]
-            orders = order_sums[row, w, ORDERS]
-            gmv = order_sums[row, w, GMV]
-            leads |= _stands(best[_ORDERS, w], orders)
-            leads |= _stands(best[_GMV, w], gmv)
-            if held != NO_BASELINE and orders >= min_orders and daily_gmv[held] > 0:
-                leads |= _stands(best[_SALES_MULTIPLE, w], gmv / daily_gmv[held])
-            if not clicked[row]:
-                continue
-            for m in range(CLICKS_WIDE):
-                totals[w, ORDERS_WIDE + m] += click_sums[row, w, m]
-            joined = click_sums[row, w, NEW_MEMBERS - ORDERS_WIDE]
-            leads |= _stands(best[_JOINED, w], joined)
-            if held != NO_BASELINE and joined >= min_joined and daily_joined[held] > 0:
-                leads |= _stands(best[_JOINED_MULTIPLE, w], joined / daily_joined[held])
-            private = click_sums[row, w, PRIVATE_VIEWS - ORDERS_WIDE]
-            sourced = private + click_sums[row, w, PLATFORM_VIEWS - ORDERS_WIDE]
-            if sourced > 0 and sourced >= min_views:
-                leads |= _stands(best[_PRIVATE_SHARE, w], private / sourced)
+                totals[w, m] += held.order_sums[row, w, m]
+            for m in range(CLICKS_WIDE if held.clicked[row] else 0):
+                totals[w, ORDERS_WIDE + m] += held.click_sums[row, w, m]
+            _score(held, rules, row, w, scores)
+            for metric in range(len(scores)):
+                if scores[metric] > 0 and scores[metric] >= best[w, metric, 0]:
+                    leads = True
+                    _note(best[w, metric], scores[metric])
         may_lead[row] = leads
+
+
+@compiled
+def _score_all(held: Held, rules: Minima, rows: I64, scores: F64) -> None:
+    """``scores``: WINDOWS x rows x METRICS."""
+    for w in range(scores.shape[0]):
+        for i in range(len(rows)):
+            _score(held, rules, rows[i], w, scores[w, i])
 
 
 def look_over(
@@ -153,14 +185,11 @@ def look_over(
 
     Returns rows, ascending, and WINDOWS x MEASURES.
     """
-    best = np.zeros((len(METRICS), len(WINDOWS), rules.size))
+    best = np.zeros((len(WINDOWS), len(METRICS), rules.size))
     may_lead = np.empty(count, np.bool_)
     totals = np.zeros((len(WINDOWS), MEASURES_WIDE), np.int64)
-    _look_over(
-        columns.order_sums, columns.click_sums, columns.clicked, columns.baseline[:count],
-        baselines.gmv, baselines.new_members, rules.min_orders, rules.min_new_members, rules.min_views,
-        best, may_lead, totals,
-    )  # fmt: skip
+    held = Held.of(columns, baselines)
+    _look_over(held, Minima.of(rules), best, np.empty(len(METRICS)), may_lead, totals)
     return np.flatnonzero(may_lead), totals
 
 
@@ -168,17 +197,16 @@ def candidates_of(
     merchants: Interner, leading: I64, columns: MerchantColumns, baselines: Baselines, rules: BoardRules
 ) -> dict[tuple[str, str], list[Candidate]]:
     """A shard's candidates for every metric and window. ``leading``: the rows that ``look_over`` found."""
-    sums = np.ascontiguousarray(columns.sums(leading).transpose(1, 2, 0))
-    base = columns.baseline[leading]
-    found: dict[tuple[str, str], list[Candidate]] = {}
+    scores = np.empty((len(WINDOWS), len(leading), len(METRICS)))
+    _score_all(Held.of(columns, baselines), Minima.of(rules), leading, scores)
     named: Named = {}
-    for w, window in enumerate(WINDOWS):
-        for metric, which, scores in _scores(sums[w], base, baselines, rules):
-            if window in windows_of(metric):
-                found[metric, window] = named_best(
-                    merchants, columns, baselines, leading[which], scores, rules.size, named
-                )
-    return found
+    return {
+        (metric, window): named_best(
+            merchants, columns, baselines, leading, scores[w, :, m], rules.size, named
+        )
+        for w, window in enumerate(WINDOWS)
+        for m, metric in enumerate(METRICS)
+    }
 
 
 def named_best(
@@ -186,7 +214,7 @@ def named_best(
     columns: MerchantColumns,
     baselines: Baselines,
     rows: I64,
-    scores: F64 | I64,
+    scores: F64,
     size: int,
     named: Named,
 ) -> list[Candidate]:
@@ -196,35 +224,13 @@ def named_best(
     """
     places = best(scores, size)
     found = []
-    for row, score in zip(rows[places].tolist(), scores[places].astype(np.float64).tolist(), strict=True):
+    for row, score in zip(rows[places].tolist(), scores[places].tolist(), strict=True):
         known = named.get(row)
         if known is None:
             known = named[row] = (merchants.text(row), _name(baselines, int(columns.baseline[row])))
         found.append((-score, *known))
     found.sort()  # as ``ranked`` does; ids differ, so names are never compared
     return [(merchant_id, name, -score) for score, merchant_id, name in found[:size]]
-
-
-def _scores(
-    sums: I64, base: np.ndarray, baselines: Baselines, rules: BoardRules
-) -> Iterator[tuple[str, I64, F64 | I64]]:
-    """Every metric of a window: who may stand on its board, and their scores.
-
-    ``sums``: MEASURES x merchants, whose places the answers name.
-    """
-    orders, joined = sums[ORDERS], sums[NEW_MEMBERS]
-    selling = np.flatnonzero((orders >= rules.min_orders) & (base != NO_BASELINE))
-    yield "sales_multiple", selling, ratio(sums[GMV, selling], baselines.gmv[base[selling]])
-    everyone = np.arange(len(base))
-    yield "gmv", everyone, sums[GMV]
-    yield "orders", everyone, orders
-    winning = np.flatnonzero(joined)
-    yield "new_members", winning, joined[winning]
-    winning = winning[(joined[winning] >= rules.min_new_members) & (base[winning] != NO_BASELINE)]
-    yield "new_member_multiple", winning, ratio(joined[winning], baselines.new_members[base[winning]])
-    sourced = sums[PRIVATE_VIEWS] + sums[PLATFORM_VIEWS]
-    viewed = np.flatnonzero(sourced >= rules.min_views)
-    yield "private_traffic_share", viewed, part(sums[PRIVATE_VIEWS, viewed], sourced[viewed])
 
 
 def _name(baselines: Baselines, base: int) -> str | None:
