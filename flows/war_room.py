@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import bytewax.operators as op
-from bytewax.dataflow import Dataflow
+from bytewax.dataflow import Dataflow, Stream
 
 from flows.dead_letters import send_dead_letters
 from flows.lanes import BaselineLanes, EventLanes
@@ -50,14 +50,7 @@ def build(options: WarRoomOptions, process: Process) -> Dataflow:
     kafka, engine = options.kafka, options.engine
     connection = KafkaConnection(kafka.brokers, kafka.client, kafka.group)
     clock, metrics, publisher = process.clock, process.metrics, process.publisher
-    reading = ReadOptions(
-        bounded=engine.bounded,
-        idle_seconds=engine.idle_seconds,
-        align_ahead_ms=engine.align_ahead_ms,
-        batch_messages=engine.batch_messages,
-        epoch_credit_bytes=engine.epoch_credit_bytes,
-        on_lost_offsets=kafka.on_lost_offsets,
-    )
+    reading = _reading(options)
     publish_seconds = options.redis.publish_interval_ms / 1000
     topics = [kafka.orders, *([kafka.clicks] if kafka.clicks else [])]
     lanes = EventLanes(engine, clock, metrics, process.run_name, all_items=bool(kafka.stock))
@@ -77,8 +70,9 @@ def build(options: WarRoomOptions, process: Process) -> Dataflow:
     # Until all baselines are known no event is counted: its day depends on its merchant's time zone.
     baseline_parts = partitions_of(connection, kafka.baselines, clock)
 
-    def events(topic: str, lane_factory: LaneFactory) -> KafkaSource:
-        return KafkaSource(
+    # Events are decoded, freed of copies and added up on the worker that reads their partition.
+    def read(step: str, topic: str, lane_factory: LaneFactory) -> Stream[LaneOutput]:
+        source = KafkaSource(
             connection,
             topic,
             lane_factory,
@@ -88,20 +82,15 @@ def build(options: WarRoomOptions, process: Process) -> Dataflow:
             on_stats=_lag(metrics),
             hold=lambda: not clock.baselines_through(baseline_parts),
         )
+        outputs = op.input(step, flow, source)
+        return op.inspect(f"count_{step}", outputs, lambda _, output: lanes.count(topic, output))
 
-    # Events are decoded, freed of copies and added up on the worker that reads their partition.
-    orders = op.input("orders", flow, events(kafka.orders, lanes.orders))
-    orders = op.inspect("count_orders", orders, lambda _, output: lanes.count(kafka.orders, output))
-    read = [orders]
+    events = [read("orders", kafka.orders, lanes.orders)]
     if kafka.clicks:
-        clicks = op.input("clicks", flow, events(kafka.clicks, lanes.clicks))
-        clicks = op.inspect("count_clicks", clicks, lambda _, output: lanes.count(kafka.clicks, output))
-        read.append(clicks)
+        events.append(read("clicks", kafka.clicks, lanes.clicks))
     if kafka.stock:
-        stock = op.input("stock", flow, events(kafka.stock, lanes.stock))
-        stock = op.inspect("count_stock", stock, lambda _, output: lanes.count(kafka.stock, output))
-        read.append(stock)
-    counted = op.merge("events", *read)
+        events.append(read("stock", kafka.stock, lanes.stock))
+    counted = op.merge("events", *events)
     deltas = op.flat_map("deltas", counted, _to_shards)  # (shard, ShardDelta)
 
     # Baselines go whole to the shard of their merchant.
@@ -146,6 +135,19 @@ def build(options: WarRoomOptions, process: Process) -> Dataflow:
     # What could not be used, from wherever it was found.
     send_dead_letters(connection, kafka.dead_letters, counted, baselines, told, metrics)
     return flow
+
+
+def _reading(options: WarRoomOptions) -> ReadOptions:
+    """How partitions are read."""
+    engine = options.engine
+    return ReadOptions(
+        bounded=engine.bounded,
+        idle_seconds=engine.idle_seconds,
+        align_ahead_ms=engine.align_ahead_ms,
+        batch_messages=engine.batch_messages,
+        epoch_credit_bytes=engine.epoch_credit_bytes,
+        on_lost_offsets=options.kafka.on_lost_offsets,
+    )
 
 
 def _lag(metrics: Metrics) -> StatsListener:

@@ -25,6 +25,7 @@ from operators.json_scan import (
     after_space,
     digits_end,
     first_word,
+    id_end,
     string_end,
     text_length,
     tier_at,
@@ -34,7 +35,7 @@ from operators.json_scan import (
     whole_number,
     word,
 )
-from schemas.events import MAX_EVENT_TIME_MS, MAX_ID_BYTES, PLATFORM_SOURCES, PRIVATE_SOURCES
+from schemas.events import MAX_EVENT_TIME_MS, PLATFORM_SOURCES, PRIVATE_SOURCES
 
 VIEW, CART, FAVORITE, JOIN = 0, 1, 2, 3
 ACTIONS = ("view", "cart", "favorite", "join")
@@ -161,20 +162,16 @@ def scan_click(
             return LEFT
         at = p
         if length == 8 and head == _EVENT_ID:
-            p = string_end(data, at + 1)
-            if load_u8(data, at) != QUOTE or not 0 < p - at - 1 <= MAX_ID_BYTES:
+            p = id_end(data, at)
+            if p < 0:
                 return LEFT
-            event_at = at + 1
-            event_length = p - event_at
-            p += 1
+            event_at, event_length = at + 1, p - at - 2
             seen |= 1
         elif length == 11 and head == _MERCHANT and load_u64(data, name + 3) == load_u64(_MERCHANT_TAIL, 0):
-            p = string_end(data, at + 1)
-            if load_u8(data, at) != QUOTE or not 0 < p - at - 1 <= MAX_ID_BYTES:
+            p = id_end(data, at)
+            if p < 0:
                 return LEFT
-            merchant_at = at + 1
-            merchant_length = p - merchant_at
-            p += 1
+            merchant_at, merchant_length = at + 1, p - at - 2
             seen |= 2
         elif (
             length == 10
@@ -182,12 +179,10 @@ def scan_click(
             and load_u8(data, name + 8) == 105
             and load_u8(data, name + 9) == 100
         ):
-            p = string_end(data, at + 1)
-            if load_u8(data, at) != QUOTE or not 0 < p - at - 1 <= MAX_ID_BYTES:
+            p = id_end(data, at)
+            if p < 0:
                 return LEFT
-            visitor_at = at + 1
-            visitor_length = p - visitor_at
-            p += 1
+            visitor_at, visitor_length = at + 1, p - at - 2
             seen |= 4
         elif length == 6 and head == _ACTION:
             if load_u8(data, at) != QUOTE:

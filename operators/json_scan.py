@@ -14,6 +14,7 @@ import numpy as np
 from operators.batches import I64, U8
 from operators.bytes_kernels import compiled, inlined, load_u8, load_u64, trailing_zeros
 from operators.dimensions import UNKNOWN_TIER, tier_number
+from schemas.events import MAX_ID_BYTES
 
 SCANNED, LEFT = 0, 1
 """Outcome of a line: read here, or left to the full decoder."""
@@ -197,6 +198,13 @@ def typed_end(data: U8, p: int, first: int) -> int:
     if first == 116 and (b == 116 or b == 102):
         return _literal_end(data, p)
     return -1
+
+
+@inlined
+def id_end(data: U8, p: int) -> int:
+    """End of the id at ``p``, behind its quotation mark; -1 if it is no text, is empty or too long."""
+    end = string_end(data, p + 1)
+    return end + 1 if load_u8(data, p) == QUOTE and 0 < end - p - 1 <= MAX_ID_BYTES else -1
 
 
 @compiled

@@ -28,6 +28,7 @@ from operators.json_scan import (
     after_space,
     digits_end,
     first_word,
+    id_end,
     string_end,
     text_length,
     tier_at,
@@ -37,7 +38,7 @@ from operators.json_scan import (
     whole_number,
     word,
 )
-from schemas.events import MAX_AMOUNT_FEN, MAX_EVENT_TIME_MS, MAX_ID_BYTES, MAX_QUANTITY
+from schemas.events import MAX_AMOUNT_FEN, MAX_EVENT_TIME_MS, MAX_QUANTITY
 
 PAID, REFUNDED, CANCELLED, CREATED = 0, 1, 2, 3
 STATUSES = ("paid", "refunded", "cancelled", "created")
@@ -182,28 +183,22 @@ def scan_order(
             return LEFT
         at = p
         if length == 8 and head == _ORDER_ID:
-            p = string_end(data, at + 1)
-            if load_u8(data, at) != QUOTE or not 0 < p - at - 1 <= MAX_ID_BYTES:
+            p = id_end(data, at)
+            if p < 0:
                 return LEFT
-            order_at = at + 1
-            order_length = p - order_at
-            p += 1
+            order_at, order_length = at + 1, p - at - 2
             seen |= 1
         elif length == 11 and head == _MERCHANT and load_u64(data, name + 3) == load_u64(_MERCHANT_TAIL, 0):
-            p = string_end(data, at + 1)
-            if load_u8(data, at) != QUOTE or not 0 < p - at - 1 <= MAX_ID_BYTES:
+            p = id_end(data, at)
+            if p < 0:
                 return LEFT
-            merchant_at = at + 1
-            merchant_length = p - merchant_at
-            p += 1
+            merchant_at, merchant_length = at + 1, p - at - 2
             seen |= 2
         elif length == 9 and head == _MEMBER and load_u8(data, name + 8) == 100:
-            p = string_end(data, at + 1)
-            if load_u8(data, at) != QUOTE or not 0 < p - at - 1 <= MAX_ID_BYTES:
+            p = id_end(data, at)
+            if p < 0:
                 return LEFT
-            member_at = at + 1
-            member_length = p - member_at
-            p += 1
+            member_at, member_length = at + 1, p - at - 2
             seen |= 4
         elif length == 6 and head == _AMOUNT:
             p = digits_end(data, at)

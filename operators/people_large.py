@@ -89,6 +89,16 @@ def _note_windows(large: Large, number: int, token: np.uint64, time: int, day: i
 
 
 @compiled
+def _stamp(large: Large, number: int, rank: int, token: np.uint64, stamp: int) -> None:
+    """Note in the plane of its rank, if there is one, when a person was seen."""
+    plane = large.planes[number, rank]
+    if plane >= 0:
+        at = register_in(token, PLANE_REGISTERS)
+        if stamp > large.stamps[plane, at]:
+            large.stamps[plane, at] = stamp
+
+
+@compiled
 def see_people(
     t: Tables,
     large: Large,
@@ -128,12 +138,8 @@ def see_people(
             continue
         rank = rank_of(token)
         if rank <= t.level[row]:
-            if number >= 0 and large.planes[number, rank] >= 0:
-                stamp = time - short_offset
-                plane = large.planes[number, rank]
-                at = register_in(token, PLANE_REGISTERS)
-                if stamp > large.stamps[plane, at]:
-                    large.stamps[plane, at] = stamp
+            if number >= 0:
+                _stamp(large, number, rank, token, time - short_offset)
             continue
         slot = find(t, row, token)
         if slot == -1:
