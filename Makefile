@@ -28,31 +28,31 @@ lint: $(READY)
 
 # Two at a time: many tests wait for servers. What takes longest is in groups of one process each, and those
 # begin first, so that neither process works alone in the end. TEST_FLAGS="-n 0 -k windows" runs some of them one by one.
-test: lint $(TEST_READY)
+test: lint $(KERNELS) $(TEST_READY)
 	$(PY) -m pytest -n 2 --dist loadgroup $(TEST_FLAGS)
 
 DURATION ?= 600
-soak: $(TEST_READY)
+soak: $(KERNELS) $(TEST_READY)
 	$(PY) -m tests.faults.soak --seconds $(DURATION)
 	WARROOM_OUTAGE_SECONDS=60 $(PY) -m pytest tests/faults/test_outages.py $(TEST_FLAGS)
 
 MESSAGES ?= 1000000
-fuzz: $(READY)
+fuzz: $(KERNELS)
 	$(PY) -m tests.fuzz.messages --count $(MESSAGES)
 
-test-kafka: $(READY)
+test-kafka: $(KERNELS)
 	$(PY) -m pytest tests/kafka $(TEST_FLAGS)
 
-bench: $(READY)
+bench: $(KERNELS)
 	$(PY) -m benchmarks $(BENCH_FLAGS)
 
-bench-quick: $(READY)
+bench-quick: $(KERNELS)
 	$(PY) -m benchmarks quick $(BENCH_FLAGS)
 
-bench-hour: $(READY)
+bench-hour: $(KERNELS)
 	$(PY) -m benchmarks hour $(BENCH_FLAGS)
 
-pictures: $(TEST_READY)
+pictures: $(KERNELS) $(TEST_READY)
 	$(PY) -m tests.web.pictures $(PICTURES_FLAGS)
 
 # The stamp is younger than pyproject.toml exactly when the environment holds what it asks for.
@@ -60,8 +60,9 @@ $(READY): pyproject.toml .ci/setup
 	@.ci/setup $(VENV)
 	@touch $@
 
-# Set-up has compiled them; after an update of the sources this does, so that no demo waits for workers that compile.
+# Compiled before anything runs, also after an update of the sources: a demo gave up whose workers were compiling.
 $(KERNELS): $(READY) $(wildcard operators/*.py schemas/*.py loadgen/*.py)
+	@echo "setup: compiling the kernels, once"
 	@$(PY) -m operators.warm
 	@$(PY) -m loadgen.warm
 	@touch $@
