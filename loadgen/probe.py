@@ -38,7 +38,7 @@ class Probe:
     seconds: float | None = 30.0
     merchant_id: str = MERCHANT
     amount_fen: int = 0
-    poll_s: float = 0.002
+    poll_s: float = 0.005
     patience_s: float = 30.0
     """An order that Redis does not show this long after it was due is lost."""
 

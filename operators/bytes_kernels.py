@@ -7,6 +7,7 @@ state's layout (it decides the shard of a merchant), so its values are pinned by
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
 
 import numba as nb
@@ -358,7 +359,7 @@ class Interner:
     def add_packed(self, offsets: I32, data: U8, hashes: U64) -> I32:
         """Rows of ids as ``packed`` gives them; ``hashes``: theirs."""
         self.reserve(len(hashes), int(offsets[-1] - offsets[0]))
-        found = FoundIds(offsets[:-1].astype(np.int64), np.diff(offsets), hashes)
+        found = FoundIds(offsets[:-1].astype(np.int64), offsets[1:] - offsets[:-1], hashes)
         rows: I32 = np.empty(len(hashes), np.int32)
         intern_found(self.table, data, found, np.zeros(len(hashes), np.uint8), rows)
         return rows
@@ -367,6 +368,12 @@ class Interner:
         """The id of a row."""
         start = int(self.table.offsets[row])
         return self.table.arena[start : start + int(self.table.lengths[row])].tobytes().decode()
+
+    def texts(self, rows: npt.NDArray[np.integer]) -> list[str]:
+        """The ids of rows."""
+        offsets, data = self.packed(rows.astype(np.int32))
+        raw = data.tobytes()
+        return [raw[start:stop].decode() for start, stop in pairwise(offsets.tolist())]
 
     def packed(self, rows: I32) -> tuple[I32, U8]:
         """Ids of ``rows`` one after the other: offsets (n + 1) and bytes (padded)."""

@@ -31,7 +31,7 @@ from operators.merchant_columns import (
     ORDERS_SALE,
     MerchantColumns,
 )
-from operators.windows import DAY_WINDOW, HOUR_WINDOW, Windows
+from operators.windows import BUCKETS_A_MINUTE, DAY_WINDOW, HOUR_WINDOW, NEVER, Windows
 from schemas.redis_layout import SERIES_FIELDS
 from schemas.windows import FINEST_BUCKET_MS, GMV, HOUR_MS, MEASURES, MINUTE_MS, NEW_MEMBERS, ORDERS
 
@@ -145,12 +145,11 @@ class Closing:
 
     def add_behind(self, rows: I32, buckets: I64, added: Added) -> None:
         """Take events whose minute is closed already into the sums over closed minutes."""
-        if self.next_minute is None:
+        oldest_minute = int(buckets.min(initial=NEVER)) // BUCKETS_A_MINUTE
+        if self.next_minute is None or oldest_minute >= self.next_minute:
             return
         minutes = buckets * FINEST_BUCKET_MS // MINUTE_MS
         behind = minutes < self.next_minute
-        if not behind.any():
-            return
         values = added.table()
         for minute in np.unique(minutes[behind]).tolist():
             mine = minutes == minute

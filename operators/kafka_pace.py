@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Final
 from weakref import WeakKeyDictionary
 
-REST_SECONDS: Final = 0.03
-"""Pause of a partition that had little: a batch costs every shard a visit, so tiny ones waste the CPU."""
+TICK_SECONDS: Final = 0.03
+"""Partitions that had little are asked at these ticks of the clock, all of them at the same one: what they
+bring goes to the shards together. A visit of a shard costs the same however little it brings."""
 LONGEST_SLEEP_SECONDS: Final = 0.005
 BATCH_BYTES: Final = 32 * 1024 * 1024
 """Aim for the size of a batch of large messages."""
@@ -29,7 +31,8 @@ def batch_limit(most: int, mean_bytes: float, credit_bytes: int) -> int:
 class Pacer:
     """Lets the thread sleep while all of its partitions rest, a little at a time.
 
-    A partition that has something to do never waits for one that has not.
+    A partition that has something to do never waits for one that has not. The clock is the machine's, so
+    the ticks of its processes are the same.
     """
 
     _of_process: Pacer | None = None
@@ -49,8 +52,8 @@ class Pacer:
         return cls._of_process
 
     def rest(self, partition: object, now: float) -> None:
-        """Let a partition rest for ``REST_SECONDS``."""
-        self._rests_until[partition] = now + REST_SECONDS
+        """Let a partition rest until the next tick that is at least half of one away."""
+        self._rests_until[partition] = math.ceil(now / TICK_SECONDS + 0.5) * TICK_SECONDS
 
     def resting(self, partition: object, now: float) -> bool:
         """Whether a partition rests; sleeps up to ``LONGEST_SLEEP_SECONDS`` if every one does."""

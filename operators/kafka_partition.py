@@ -6,12 +6,13 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from bytewax.inputs import StatefulSourcePartition
 
 from operators.batches import NO_EVENT_MS, Lane, LaneOutput, Standing
+from operators.idle_turns import ALWAYS_DUE
 from operators.kafka_errors import OffsetsLostError
 from operators.kafka_fetch import BEGINNING, UNKNOWN_OFFSET, Fetched, PartitionFetcher
 from operators.kafka_offsets import OffsetReporter
@@ -27,7 +28,6 @@ FRESH_END_SECONDS = 1.0
 """An end that was told this long ago at most proves that nothing waits in Kafka."""
 BEYOND_END_SECONDS = 3.0
 """A broker whose end lies before the position for this long has lost messages, not only lagged behind."""
-ALWAYS_DUE = datetime(1970, 1, 1, tzinfo=UTC)
 
 StatsListener = Callable[[str, int, int, int], None]
 """Topic, partition, messages behind the end of the partition, next offset."""

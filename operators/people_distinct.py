@@ -33,7 +33,7 @@ from operators.people_large import (
     to_registers,
 )
 from operators.people_registers import PLANE_REGISTERS, REGISTERS, VALUES
-from operators.people_span import NEVER, Era, Span
+from operators.people_span import Bounds, Era, Span
 from operators.people_tables import DONE, FULL, MOST_RANK, MOST_TIME, PersonTables, gather, thin
 from schemas.windows import DISTINCT_WINDOWS
 
@@ -83,14 +83,13 @@ class Distinct:
         self.reserve(len(zone))
         self._move(era)
         times = era.times(buckets)
-        bounds = _Bounds.of(span, era)
+        bounds = Bounds.of(span, era)
         begin, may_grow = 0, True
         while True:
             begin, status = see_people(
                 self.tables.t, self.large, rows, persons, times, zone, bounds.day, bounds.sale,
                 bounds.kept_all, bounds.kept_hour, era.short_offset, may_grow, begin,
             )  # fmt: skip
-            self._tell()
             if status == DONE:
                 break
             if status == FULL:
@@ -102,8 +101,9 @@ class Distinct:
             else:
                 # A merchant's first block, of 16 bytes, is given in any case.
                 self.tables.grow(1024)
+            self._tell()
 
-    def _enlarge(self, row: int, zone: int, bounds: _Bounds, era: Era) -> None:
+    def _enlarge(self, row: int, zone: int, bounds: Bounds, era: Era) -> None:
         """A table is full: large merchants get planes, others become large; without memory it is halved."""
         t = self.tables.t
         number = int(self.large.number[row])
@@ -164,7 +164,7 @@ class Distinct:
         """
         self.reserve(len(zone))
         self._move(era)
-        bounds = _Bounds.of(span, era)
+        bounds = Bounds.of(span, era)
         counts = np.zeros((len(rows), len(DISTINCT_WINDOWS)))
         count_people(
             self.tables.t, self.large, rows, zone, bounds.sliding, bounds.day, bounds.sale,
@@ -186,7 +186,7 @@ class Distinct:
         """Forget whom no window will ask for any more, and give their memory back. Once an hour."""
         self.reserve(len(zone))
         self._move(era)
-        bounds = _Bounds.of(span, era)
+        bounds = Bounds.of(span, era)
         t, large = self.tables.t, self.large
         keep = np.zeros(len(t.kind), np.int64)
         keep[: len(zone)] = bounds.kept_all[zone]
@@ -198,7 +198,7 @@ class Distinct:
         t.level[(t.used == 0) & (large.number[: len(t.used)] < 0)] = 0
         self._tell()
 
-    def _relax(self, row: int, bounds: _Bounds, era: Era, kept_day: int) -> None:
+    def _relax(self, row: int, bounds: Bounds, era: Era, kept_day: int) -> None:
         """Planes that saw nobody for an hour go; a merchant whose windows its table holds is exact again."""
         t, large = self.tables.t, self.large
         number = int(large.number[row])
@@ -238,6 +238,7 @@ class Distinct:
             number = np.full(len(self.tables.t.kind), -1, np.int32)
             number[:have] = self.large.number
             self.large = self.large._replace(number=number)
+            self._tell()
 
     def _tell(self) -> None:
         now = self.nbytes
@@ -253,27 +254,3 @@ class Distinct:
     def nbytes(self) -> int:
         """Bytes held."""
         return self.tables.nbytes + sum(a.nbytes for a in self.large)
-
-
-@dataclass(frozen=True, slots=True)
-class _Bounds:
-    """A span in 24-bit times."""
-
-    sliding: I64
-    day: I64
-    sale: int
-    kept_all: I64
-    kept_hour: int
-    kept_day: I64
-
-    @staticmethod
-    def of(span: Span, era: Era) -> _Bounds:
-        hour = span.kept_hour - era.base
-        return _Bounds(
-            era.times(np.array(span.sliding)),
-            era.times(span.day),
-            int(era.times(np.array([span.sale]))[0]) if span.sale != NEVER else MOST_TIME + 1,
-            era.times(span.kept_all),
-            max(hour, 0),
-            era.times(span.kept_day),
-        )

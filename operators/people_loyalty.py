@@ -19,7 +19,7 @@ from operators.batches import F64, I32, I64, U8
 from operators.bytes_kernels import AHEAD, PADDING_BYTES, U64, compiled, grown, hash_bytes, prefetch
 from operators.json_scan import PERSON_SEED
 from operators.people_distinct import PeopleBudget
-from operators.people_span import NEVER, Era, Span
+from operators.people_span import Bounds, Era, Span
 from operators.people_tables import (
     DONE,
     FULL,
@@ -179,14 +179,13 @@ class Loyalty:
         self.reserve(len(zone))
         self._move(era)
         times = era.times(buckets)
-        kept = era.times(np.minimum(span.kept_day, span.sale))
+        kept = Bounds.of(span, era).kept_buyers
         begin, may_grow = 0, True
         while True:
             begin, status = note_orders(
                 self.tables.t, self._says, self._known, self._known_at, self._known_count,
                 rows, persons, times, zone, kept, may_grow, begin,
             )  # fmt: skip
-            self._tell()
             if status == DONE:
                 return
             if self._budget.fits(self.tables.more_bytes()):
@@ -195,6 +194,7 @@ class Loyalty:
                 may_grow = False
             else:
                 self.tables.grow(1024)
+            self._tell()
 
     def know(self, row: int, members: list[str] | None) -> None:
         """Take the known members that a merchant's baseline names; None: it names none."""
@@ -227,10 +227,9 @@ class Loyalty:
         """n x (day, sale) x (buyers held, repeat, returning), and whether all of a row's buyers are held."""
         self.reserve(len(zone))
         self._move(era)
-        day = era.times(span.day)
-        sale = int(era.times(np.array([span.sale]))[0]) if span.sale != NEVER else MOST_TIME + 1
+        bounds = Bounds.of(span, era)
         counts = np.empty((len(rows), 2, 3), np.int64)
-        count_back(self.tables.t, rows, zone, day, sale, counts)
+        count_back(self.tables.t, rows, zone, bounds.day, bounds.sale, counts)
         return counts, self.tables.t.level[rows] == 0
 
     def told(self, rows: I64) -> npt.NDArray[np.bool_]:
@@ -242,7 +241,7 @@ class Loyalty:
         self.reserve(len(zone))
         self._move(era)
         keep = np.zeros(len(self.tables.t.kind), np.int64)
-        keep[: len(zone)] = era.times(np.minimum(span.kept_day, span.sale))[zone]
+        keep[: len(zone)] = Bounds.of(span, era).kept_buyers[zone]
         self.tables.sweep(keep)
         t = self.tables.t
         t.level[t.used == 0] = 0
@@ -262,6 +261,7 @@ class Loyalty:
             self._known_at = grown(self._known_at, size)
             self._known_count = grown(self._known_count, size)
             self._known_count[have:] = -1
+            self._tell()
 
     def _tell(self) -> None:
         now = self.nbytes

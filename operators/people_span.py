@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -51,7 +52,7 @@ class Era:
         return self.short_base - self.base
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Span:
     """Where windows begin, in finest buckets. ``zones``: by number of the time zone.
 
@@ -85,3 +86,30 @@ class Span:
     def kept_all(self) -> I64:
         """By zone: what is older stands in no window of any kind."""
         return np.minimum(np.minimum(self.kept_day, self.kept_hour), self.sale)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """A span in 24-bit times."""
+
+    sliding: I64
+    day: I64  # zones
+    sale: int
+    kept_all: I64  # zones
+    kept_hour: int
+    kept_day: I64  # zones
+    kept_buyers: I64  # zones: day and sale
+
+    @staticmethod
+    @lru_cache(maxsize=64)
+    def of(span: Span, era: Era) -> Bounds:
+        """Most batches find the span of the one before, so it is not worked out again."""
+        return Bounds(
+            era.times(np.array(span.sliding)),
+            era.times(span.day),
+            int(era.times(np.array([span.sale]))[0]) if span.sale != NEVER else MOST_TIME + 1,
+            era.times(span.kept_all),
+            max(span.kept_hour - era.base, 0),
+            era.times(span.kept_day),
+            era.times(np.minimum(span.kept_day, span.sale)),
+        )

@@ -8,6 +8,7 @@ It steers the pace only: no result is decided by it. It also keeps where the pro
 from __future__ import annotations
 
 from operators.batches import NO_EVENT_MS, Progress, Standing
+from operators.idle_turns import IdleTurns
 from operators.stage_times import StageTimes
 
 BACKLOG_SECONDS = 1.0
@@ -25,6 +26,7 @@ class ProcessClock:
         self._backlog_until = 0.0
         self.stages = StageTimes()
         """Where this process spends its time."""
+        self.idle_turns = IdleTurns(self.stages)
         self.finishing = False
         """Set to read to the end of every partition, close all buckets and stop."""
         self.stopping = False

@@ -22,7 +22,7 @@ from operators.calendar_days import day_bounds_ms
 from operators.changes import ALL_CHANGED
 from operators.closing import Closing
 from operators.cut_names import CutNumbers
-from operators.delta import ShardBaselines, ShardDelta, Suspect
+from operators.delta import ShardBaselines, ShardDelta, Suspect, counts_of
 from operators.event_clock import EventClock
 from operators.joins import JoinMemory
 from operators.leaders import BoardRules
@@ -96,12 +96,15 @@ class Shard:
         self.late = 0
         self._packed_ms = 0
         self._swept_hour = 0
+        self._span: tuple[Span, Era] | None = None
+        self._span_at: tuple[int | None, ...] = ()
         self.outbox = ShardOutbox(self)
 
     def take(self, delta: ShardDelta) -> list[DeadLetter]:
         """Count a delta; the events among its suspects that are late come back as dead letters."""
         first = self.clock.newest_ms == NO_EVENT_MS
-        self.clock.hear(delta.progress)
+        for progress in delta.progresses:
+            self.clock.hear(progress)
         if first and self.clock.newest_ms != NO_EVENT_MS:
             self.outbox.touch()  # what merchants without sales are compared with is known only now
         merchants = len(self.merchants)
@@ -175,7 +178,7 @@ class Shard:
     def _take_people(self, delta: ShardDelta, rows: I32, kept: npt.NDArray[np.bool_]) -> None:
         if delta.person_ends is None or not len(delta.persons):
             return
-        row = np.repeat(np.arange(len(rows)), np.diff(delta.person_ends, prepend=0))
+        row = np.repeat(np.arange(len(rows)), counts_of(delta.person_ends))
         persons = delta.persons
         if not kept.all():
             row, persons = row[kept[row]], persons[kept[row]]
@@ -183,7 +186,17 @@ class Shard:
         self.people.take(rows[row], persons, delta.buckets[row], zone, *self.span())
 
     def span(self) -> tuple[Span, Era]:
-        """Where the windows of people begin now. Needs an event."""
+        """Where the windows of people begin now; the same one until something moves. Needs an event."""
+        windows, closing = self.windows, self.closing
+        moment = (
+            windows.newest_ms // FINEST_BUCKET_MS, closing.next_minute,
+            len(self.zones), len(windows.days.start_ms), len(closing.days.start_ms),
+        )  # fmt: skip
+        if self._span is None or moment != self._span_at:
+            self._span_at, self._span = moment, self._span_now()
+        return self._span
+
+    def _span_now(self) -> tuple[Span, Era]:
         newest_ms = self.windows.newest_ms
         day_ms = self.windows.days.start_ms
         if len(day_ms) < len(self.zones):  # a zone since the last event: its day is known with the next one

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from bytewax.operators import StatefulBatchLogic
 
@@ -16,6 +17,8 @@ from operators.batches import NO_EVENT_MS, BoardRows, MerchantRows, ShardSummary
 from operators.board import Board
 from operators.category_days import CategoryDays, category_days
 from operators.delta import ShardBaselines, ShardDelta
+from operators.idle_turns import ALWAYS_DUE
+from operators.merged_delta import merge_deltas
 from operators.metrics import Metrics
 from operators.process_clock import ProcessClock
 from operators.rollup_delta import RollupDelta
@@ -39,6 +42,8 @@ machine (some 35 microseconds for each that Redis has not seen yet), and what it
 read."""
 ROWS_SHARE = 0.1
 """Most of the time that a shard spends on results; another thread needs three times as much to write them."""
+FEW_ROWS = 2_000
+"""Up to so many rows a delta costs a shard more for coming than for what it brings."""
 SUMMARY_INTERVALS = 2
 """Publish intervals between two summaries: they look at all merchants, also at those that did not change."""
 SUMMARY_SHARE = 0.05
@@ -57,6 +62,22 @@ class ShardOutput:
 
 
 ShardInput = ShardDelta | ShardBaselines | ShardStock
+
+
+def merged(values: list[ShardInput]) -> list[ShardInput]:
+    """The same with small deltas that came together as one."""
+    told: list[ShardInput] = []
+    together: list[ShardDelta] = []
+    for value in values:
+        # Suspects are taken before rows: merged with deltas before it, an old join would be first.
+        if isinstance(value, ShardDelta) and len(value) <= FEW_ROWS and not value.suspects:
+            together.append(value)
+            continue
+        if together:
+            told.append(merge_deltas(together))
+            together = []
+        told.append(value)
+    return [*told, merge_deltas(together)] if together else told
 
 
 class ShardLogic(StatefulBatchLogic[ShardInput, ShardOutput, ShardRef | None]):
@@ -111,7 +132,7 @@ class ShardLogic(StatefulBatchLogic[ShardInput, ShardOutput, ShardRef | None]):
         output = ShardOutput()
         stages = self._clock.stages
         started = stages.start()
-        for value in values:
+        for value in merged(values):
             if isinstance(value, ShardStock):
                 self._take_stock(value)
             elif isinstance(value, ShardBaselines):
@@ -132,7 +153,8 @@ class ShardLogic(StatefulBatchLogic[ShardInput, ShardOutput, ShardRef | None]):
         output.late += shard.take(delta)
         if self._store is not None:
             self._store.note(delta, shard.closing.next_minute != before)
-        self._clock.note(delta.progress)
+        for progress in delta.progresses:
+            self._clock.note(progress)
         if len(delta) and not self._counts:
             # Somebody has just started this run: its first results wait for no interval.
             self._counts = True
@@ -220,6 +242,15 @@ class ShardLogic(StatefulBatchLogic[ShardInput, ShardOutput, ShardRef | None]):
         shard.outbox.refresh(start, start + due)
         shard.outbox.refresh(0, start + due - count)
         self._refreshed = (start + due) % count
+
+    def notify_at(self) -> datetime | None:
+        """For one shard of the process in every turn of Bytewax's loop, so that ``on_notify`` is called."""
+        return ALWAYS_DUE if self._clock.idle_turns.are_told_by(self) else None
+
+    def on_notify(self) -> tuple[list[ShardOutput], bool]:
+        """Pause, if there is nothing else to do. See ``operators.idle_turns``."""
+        self._clock.idle_turns.turn()
+        return [], StatefulBatchLogic.RETAIN
 
     def on_eof(self) -> tuple[list[ShardOutput], bool]:
         """The end of the input, or of this run: hand on everything that is not handed on."""

@@ -34,7 +34,7 @@ def results_of(shard: Shard, rows: Rows) -> MerchantRows:
     return MerchantRows(
         shard=shard.number,
         progress=shard.clock.offsets,
-        merchant_ids=[shard.merchants.text(int(r)) for r in rows],
+        merchant_ids=shard.merchants.texts(rows),
         names=[shard.baselines.names[b] if b != NO_BASELINE else None for b in base.tolist()],
         changed=columns.changed[rows],
         clicked=columns.clicked[rows],

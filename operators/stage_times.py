@@ -35,6 +35,8 @@ class StageTimes:
         self._dataflow_before_s = 0.0
         self._others_before_s = 0.0
         self._publisher: int | None = None
+        self.laps = 0
+        """How often something was booked: whoever sees the same number twice saw no stage at work between."""
 
     def start(self) -> float:
         """A reading, for ``lap``."""
@@ -48,6 +50,7 @@ class StageTimes:
         """Book what has passed ``since`` a reading on a stage; the new reading."""
         now = self._thread_s()
         self._seconds[stage] += now - since
+        self.laps += 1
         return now
 
     def this_thread_publishes(self) -> None:

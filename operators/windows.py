@@ -181,6 +181,7 @@ class Windows:
     def _add(self, kind: int, oldest: I64, rows: I32, buckets: I64, values: I64) -> None:
         """Add deltas of one kind to the sums, and keep them in the bucket of each size."""
         columns = self.columns
+        first = int(buckets.min(initial=NEVER))
         add_to_sums(
             kind, rows, buckets, values, oldest, self.days.start_ms, self.sale_bucket,
             columns.sums_of(kind), columns.changed, columns.clicked, columns.zone,
@@ -191,10 +192,11 @@ class Windows:
             (self.minutes, BUCKETS_A_MINUTE, -NEVER),
             (self.ten_minutes, BUCKETS_A_TEN_MINUTES, int(oldest[3])),
         ):
-            kept = buckets >= least
-            which = slice(None) if kept.all() else kept
-            numbers = buckets[which] // finest
-            grid.add(kind, numbers, rows[which], values[which], self.columns.scratch)
+            if first >= least:
+                grid.add(kind, buckets // finest, rows, values, self.columns.scratch)
+            else:
+                kept = buckets >= least
+                grid.add(kind, buckets[kept] // finest, rows[kept], values[kept], self.columns.scratch)
 
     def pack_before(self, watermark_ms: int) -> None:
         """Keep closed buckets in the narrowest types."""

@@ -14,10 +14,11 @@ from prometheus_client import CollectorRegistry
 from operators.batches import MerchantRows, Standing
 from operators.decode import raw_batch
 from operators.delta import ShardBaselines, ShardDelta
+from operators.idle_turns import ALWAYS_DUE, IdleTurns
 from operators.metrics import Metrics
 from operators.process_clock import ProcessClock
 from operators.shard import Shard
-from operators.shard_logic import ROWS_IN_BACKLOG, ShardLogic
+from operators.shard_logic import ROWS_IN_BACKLOG, ShardLogic, merged
 from operators.shards import SHARD_KEYS
 from operators.tally import shard_of_merchant
 from schemas.windows import GMV
@@ -211,3 +212,29 @@ def delta_of(room: WarRoom, number: int, merchants: Sequence[str] = ("m1",)) -> 
     delta = deltas[SHARD_KEYS[shard_of_merchant("m1")]]
     assert isinstance(delta, ShardDelta)
     return delta
+
+
+def test_one_shard_of_a_process_is_called_in_every_turn_and_pauses_in_idle_ones() -> None:
+    clock = ProcessClock()
+    pauses: list[float] = []
+    clock.idle_turns = IdleTurns(clock.stages, pauses.append)
+    first, second = a_logic(clock), a_logic(clock)
+    assert (first.notify_at(), second.notify_at()) == (ALWAYS_DUE, None)
+    assert first.on_notify() == ([], False)
+    assert len(pauses) == 1
+    told_of(first, delta_of(WarRoom(rules()), 1))
+    first.on_notify()
+    assert len(pauses) == 1
+
+
+def test_small_deltas_that_come_together_are_taken_in_one_visit_and_large_ones_as_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    room = WarRoom(rules())
+    few = [delta_of(room, number) for number in (1, 2)]
+    assert [len(delta) for delta in few] == [1, 1]
+    (one,) = merged([*few])
+    assert isinstance(one, ShardDelta)
+    assert len(one) == 2
+    monkeypatch.setattr("operators.shard_logic.FEW_ROWS", 0)
+    assert merged([*few]) == few

@@ -6,7 +6,7 @@ from operators.kafka_pace import (
     BATCH_BYTES,
     FIRST_BATCH_MESSAGES,
     LONGEST_SLEEP_SECONDS,
-    REST_SECONDS,
+    TICK_SECONDS,
     Pacer,
     batch_limit,
 )
@@ -67,5 +67,24 @@ def test_sleep_ends_with_the_shortest_rest() -> None:
     pacer = Pacer(sleep=slept.append)
     quiet = Part()
     pacer.rest(quiet, 0.0)
-    pacer.resting(quiet, REST_SECONDS - 0.0005)
+    pacer.resting(quiet, TICK_SECONDS - 0.0005)
     assert [round(s, 6) for s in slept] == [0.0005]
+
+
+def test_partitions_that_had_little_are_asked_again_at_the_same_tick() -> None:
+    pacer = Pacer(sleep=lambda seconds: None)
+    parts = [Part(), Part(), Part()]
+    for part, read_at in zip(
+        parts, (10.1 * TICK_SECONDS, 10.2 * TICK_SECONDS, 10.4 * TICK_SECONDS), strict=True
+    ):
+        pacer.rest(part, read_at)
+    assert all(pacer.resting(part, 10.9 * TICK_SECONDS) for part in parts)
+    assert not any(pacer.resting(part, 11.01 * TICK_SECONDS) for part in parts)
+
+
+def test_partition_that_was_read_right_before_a_tick_rests_until_the_next_one() -> None:
+    pacer = Pacer(sleep=lambda seconds: None)
+    part = Part()
+    pacer.rest(part, 10.9 * TICK_SECONDS)
+    assert pacer.resting(part, 11.5 * TICK_SECONDS)
+    assert not pacer.resting(part, 12.01 * TICK_SECONDS)

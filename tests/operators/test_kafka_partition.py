@@ -8,7 +8,7 @@ import pytest
 from operators.batches import NO_EVENT_MS, LaneOutput, Progress, RawBatch, Standing
 from operators.kafka_errors import OffsetsLostError
 from operators.kafka_fetch import BEGINNING, UNKNOWN_OFFSET, Fetched
-from operators.kafka_pace import REST_SECONDS, Pacer
+from operators.kafka_pace import TICK_SECONDS, Pacer
 from operators.kafka_partition import PULSE_SECONDS, KafkaPartition, PartitionState, ReadOptions
 from operators.process_clock import BACKLOG_PUBLISH_SECONDS, BACKLOG_SECONDS, ProcessClock
 from tests.operators.kafka_rig import RecordingLane, standings_of, values_of
@@ -100,7 +100,7 @@ def test_messages_go_through_the_lane_as_one_item() -> None:
 def test_silent_partition_tells_its_standing_ten_times_a_second_or_when_its_rest_is_over() -> None:
     rig = Rig()
     outputs = [output for _ in range(200) for output in rig.after(0.01)]
-    assert 2 / (PULSE_SECONDS + REST_SECONDS) <= len(standings_of(outputs)) <= 2 / PULSE_SECONDS
+    assert 2 / (PULSE_SECONDS + TICK_SECONDS) <= len(standings_of(outputs)) <= 2 / PULSE_SECONDS
 
 
 def test_partition_with_backlog_is_live_however_long_nothing_comes() -> None:
@@ -333,9 +333,9 @@ def test_partition_that_had_little_rests_before_it_asks_again() -> None:
     rig = Rig()
     rig.fetcher.brings(Fetched(raw(0, b"1")))
     rig.after(0)
-    rig.after(REST_SECONDS / 2)
+    rig.after(TICK_SECONDS / 2)
     assert len(rig.fetcher.asked) == 1
-    rig.after(REST_SECONDS / 2 + 0.001)
+    rig.after(TICK_SECONDS / 2 + 0.001)
     assert len(rig.fetcher.asked) == 2
 
 

@@ -17,11 +17,12 @@ from operators.batches import Standing
 from operators.board import Board
 from operators.delta import ShardDelta
 from operators.leaders import BoardRules
+from operators.merged_delta import merge_deltas
 from operators.people_distinct import Distinct
 from operators.people_registers import SLIDING_ERROR, TOTAL_ERROR
 from operators.shard import Shard
 from operators.shard_people import people_of_all
-from operators.shard_store import ShardRef, ShardStore, merge_deltas
+from operators.shard_store import ShardRef, ShardStore
 from operators.state_files import RebaseTurns
 from operators.tally import shard_of_merchant
 from schemas.windows import DAY_MS, DISTINCT, HOUR_MS, MINUTE_MS, SLIDING
@@ -281,13 +282,13 @@ def test_merged_deltas_bring_the_same_people(seed: int) -> None:
         before = plain.closing.next_minute
         plain.take(delta)
         if plain.closing.next_minute != before:
-            for one in (*(merge_deltas(segment) if segment else ()), delta):
+            for one in (*([merge_deltas(segment)] if segment else ()), delta):
                 merged.take(ShardDelta.from_bytes(one.to_bytes()))
             segment = []
         else:
             segment.append(delta)
-    for one in merge_deltas(segment) if segment else []:
-        merged.take(one)
+    if segment:
+        merged.take(merge_deltas(segment))
     assert told_by(merged) == told_by(plain)
     assert np.array_equal(merged.people.bitmaps(merged.span()[0]), plain.people.bitmaps(plain.span()[0]))
 

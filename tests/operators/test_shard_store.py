@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 import operators.state_files as state_files
 from operators.batches import Standing
 from operators.delta import ShardBaselines, ShardDelta
+from operators.merged_delta import merge_deltas
 from operators.shard import STATE_LAYOUT, Shard
-from operators.shard_store import ShardRef, ShardStore, merge_deltas
+from operators.shard_logic import ShardInput, merged
+from operators.shard_store import ShardRef, ShardStore
 from operators.state_files import RebaseTurns
 from operators.tally import shard_of_merchant
 from schemas.windows import HOUR_MS
@@ -28,7 +30,7 @@ class AlwaysTurn(RebaseTurns):
         return True
 
 
-def deltas_of(seed: int, batches: int, partitions: int = 3) -> list[ShardDelta]:
+def deltas_of(seed: int, batches: int, partitions: int = 3, most_behind_ms: int = 9_000) -> list[ShardDelta]:
     """What one shard is sent by lanes that read a seeded stream, some of it old."""
     rng = random.Random(seed)
     room = WarRoom(rules(partitions, sale_opens_ms=None))
@@ -44,7 +46,7 @@ def deltas_of(seed: int, batches: int, partitions: int = 3) -> list[ShardDelta]:
             order(
                 number * 10 + i,
                 rng.choice(["m1", f"m{rng.randrange(300)}"]),
-                now - rng.randrange(9000),
+                now - rng.randrange(most_behind_ms),
                 channel=f"c{rng.randrange(25)}",
             )
             for i in range(rng.randrange(4))
@@ -102,14 +104,33 @@ def test_merged_deltas_have_the_effect_of_the_deltas(seed: int, cut: int) -> Non
         before = plain.closing.next_minute
         plain.take(delta)
         if plain.closing.next_minute != before:
-            for one in (*(merge_deltas(segment) if segment else ()), delta):
+            for one in (*([merge_deltas(segment)] if segment else ()), delta):
                 merged.take(one)
             segment = []
         else:
             segment.append(delta)
-    for one in merge_deltas(segment) if segment else []:
-        merged.take(one)
+    if segment:
+        merged.take(merge_deltas(segment))
     assert state_of(merged) == state_of(plain)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32), most=st.integers(2, 9))
+def test_what_comes_together_counts_as_if_it_came_one_by_one(seed: int, most: int) -> None:
+    plain, together = Shard(1, rules(3, sale_opens_ms=None)), Shard(1, rules(3, sale_opens_ms=None))
+    deltas = deltas_of(seed, 120, most_behind_ms=4_000)
+    rng = random.Random(seed)
+    at = 0
+    while at < len(deltas):
+        some: list[ShardInput] = [*deltas[at : at + rng.randint(1, most)]]
+        at += len(some)
+        for delta in some:
+            assert isinstance(delta, ShardDelta)
+            plain.take(delta)
+        for one in merged(some):
+            assert isinstance(one, ShardDelta)
+            together.take(ShardDelta.from_bytes(one.to_bytes()))
+    assert state_of(together) == state_of(plain)
 
 
 @settings(max_examples=15, deadline=None)
