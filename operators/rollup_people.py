@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from operators.batches import F64, I32, I64, U8
-from operators.bytes_kernels import allocating, compiled
+from operators.bytes_kernels import AHEAD, allocating, compiled, inlined, prefetch
 from operators.people_cells import BUYER, KINDS, RETURNING, VISITOR, People
 from operators.people_registers import MOST_STAMP, PLANE_REGISTERS, U32, likeliest, told_returning
 from operators.people_tables import MOST_RANK
@@ -27,6 +27,12 @@ _DAY: Final = DISTINCT_WINDOWS.index(DAY)
 _PLANE_BYTES: Final = 4 * PLANE_REGISTERS
 
 
+@inlined
+def _number_of(place: int, cell: int) -> int:
+    """The number of the stamp of a cell (its rank above 16 bits, its register below) of a place."""
+    return (place * MOST_RANK + (cell >> 16) - 1) * PLANE_REGISTERS + (cell & 0xFFFF)
+
+
 @compiled
 def stamp_cells(places: I32, cells: I32, buckets: I64, stamps: U32, touched: U8, noted: U8, news: I32) -> int:
     """Note when each rank was last seen; ``stamps``: places x ranks x registers, 0 = never.
@@ -34,16 +40,21 @@ def stamp_cells(places: I32, cells: I32, buckets: I64, stamps: U32, touched: U8,
     Stamps that change and are not ``noted`` yet become so; their numbers go to ``news``.
     Returns how many.
     """
+    all_stamps, all_noted = stamps.reshape(-1), noted.reshape(-1)
     found = 0
     for i in range(len(places)):
-        rank, register = (cells[i] >> 16) - 1, cells[i] & 0xFFFF
-        touched[places[i], rank] = 1
+        if i + AHEAD < len(places):
+            soon = _number_of(places[i + AHEAD], cells[i + AHEAD])
+            prefetch(all_stamps, soon)
+            prefetch(all_noted, soon)
+        touched[places[i], (cells[i] >> 16) - 1] = 1
+        at = _number_of(places[i], cells[i])
         bucket = np.uint32(min(buckets[i], MOST_STAMP))
-        if bucket > stamps[places[i], rank, register]:
-            stamps[places[i], rank, register] = bucket
-            if noted[places[i], rank, register] == 0:
-                noted[places[i], rank, register] = 1
-                news[found] = (places[i] * MOST_RANK + rank) * PLANE_REGISTERS + register
+        if bucket > all_stamps[at]:
+            all_stamps[at] = bucket
+            if all_noted[at] == 0:
+                all_noted[at] = 1
+                news[found] = at
                 found += 1
     return found
 

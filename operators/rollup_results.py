@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -63,22 +64,28 @@ def rollup_rows(rollups: Rollups, rows: I64, ordinary: OrdinaryCategories) -> Ro
     return RollupRows(rollups.clock.offsets, shown, rollups.others)
 
 
+_MEASURE_NAMES: Final = [field(m, w) for w in WINDOWS for m in MEASURES]
+_PEOPLE_NAMES: Final = [field(d, w) for d in DISTINCT for w in DISTINCT_WINDOWS]
+_RATES: Final = [(WINDOWS.index(w), i, field(r, w)) for i, r in enumerate(RATES) for w in windows_of(r)]
+_RATE_PLACES: Final = tuple(np.array([place[:2] for place in _RATES]).T)
+_RATE_NAMES: Final = [name for _, _, name in _RATES]
+
+
 def measure_fields(sums: I64) -> Fields:
     """Every measure in every window; ``sums``: WINDOWS x MEASURES."""
-    pairs = [(field(m, w), (i, j)) for i, w in enumerate(WINDOWS) for j, m in enumerate(MEASURES)]
-    return {name: int(sums[at]) for name, at in pairs}
+    return dict(zip(_MEASURE_NAMES, sums.ravel().tolist(), strict=True))
 
 
 def people_fields(people: F64) -> Fields:
     """Every number of people that is there; ``people``: DISTINCT x DISTINCT_WINDOWS."""
-    names = [(i, j, field(d, w)) for i, d in enumerate(DISTINCT) for j, w in enumerate(DISTINCT_WINDOWS)]
-    return {name: int(people[i, j]) for i, j, name in names if math.isfinite(people[i, j])}
+    told = zip(_PEOPLE_NAMES, people.ravel().tolist(), strict=True)
+    return {name: int(number) for name, number in told if math.isfinite(number)}
 
 
 def rate_fields(rates: F64) -> Fields:
     """Every rate that is there, in the windows that tell it; ``rates``: WINDOWS x RATES."""
-    told = [(field(r, w), rates[WINDOWS.index(w), i]) for i, r in enumerate(RATES) for w in windows_of(r)]
-    return {name: float(value) for name, value in told if math.isfinite(value)}
+    told = zip(_RATE_NAMES, rates[_RATE_PLACES].tolist(), strict=True)
+    return {name: rate for name, rate in told if math.isfinite(rate)}
 
 
 def _multiples(
