@@ -121,6 +121,7 @@ class KafkaPartition(StatefulSourcePartition[LaneOutput, PartitionState]):
         self._look_for_last_end()
         first = self._mean_bytes <= 0  # it is small, so that it may well be full
         most = batch_limit(self._options.batch_messages, self._mean_bytes, self._credit_left())
+        self._clock.note_reading(now)
         started = self._clock.stages.start()
         fetched = self._fetcher.fetch(most)
         self._clock.stages.lap(CONSUME, started)

@@ -24,6 +24,7 @@ class ProcessClock:
         self._progress: dict[str, Progress] = {}
         self._baselines_through: set[str] = set()
         self._backlog_until = 0.0
+        self._read_at = 0.0
         self.stages = StageTimes()
         """Where this process spends its time."""
         self.idle_turns = IdleTurns(self.stages)
@@ -42,13 +43,20 @@ class ProcessClock:
         """Remember that a partition has more to read than a batch takes. ``now``: monotonic seconds."""
         self._backlog_until = now + BACKLOG_SECONDS
 
-    def in_backlog(self, now: float) -> bool:
-        """Whether a partition had more to read a moment ago than a batch takes."""
-        return now < self._backlog_until
+    def note_reading(self, now: float) -> None:
+        """Remember when a partition was last asked for more."""
+        self._read_at = max(self._read_at, now)
 
-    def publish_seconds(self, asked: float, now: float) -> float:
+    def in_backlog(self) -> bool:
+        """Whether a partition had more to read a moment ago than a batch takes.
+
+        A moment before the last reading: at the end of an epoch none is read, which makes no backlog shorter.
+        """
+        return self._read_at < self._backlog_until
+
+    def publish_seconds(self, asked: float) -> float:
         """Time until results are handed on again, where ``asked`` is wanted: longer during a backlog."""
-        return max(asked, BACKLOG_PUBLISH_SECONDS) if self.in_backlog(now) else asked
+        return max(asked, BACKLOG_PUBLISH_SECONDS) if self.in_backlog() else asked
 
     def note_baselines(self, progress: Progress) -> None:
         """Remember that a partition of baselines has been read to its end, once it has."""

@@ -64,7 +64,7 @@ class RollupLogic(StatefulBatchLogic[RollupDelta | CategoryDays, RollupRows, Fil
         # Before every shard has told its baselines, multiples of categories would be of some of them only.
         if now < self._next or len(self._ordinary.heard) < self._shards:
             return []
-        self._next = now + self._clock.publish_seconds(self._publish_seconds, now)
+        self._next = now + self._clock.publish_seconds(self._publish_seconds)
         return self._hand_on()
 
     def _touch_categories(self, names: set[str]) -> None:

@@ -178,7 +178,7 @@ class ShardLogic(StatefulBatchLogic[ShardInput, ShardOutput, ShardRef | None]):
         if shard is None:
             return
         now = time.monotonic()
-        asked = self._clock.publish_seconds(self._publish_seconds, now)
+        asked = self._clock.publish_seconds(self._publish_seconds)
         # CPU time: on a busy machine, above all after a restart, most of the time is others'.
         begun = time.thread_time()
         if last or now >= self._next_rows:
@@ -198,7 +198,7 @@ class ShardLogic(StatefulBatchLogic[ShardInput, ShardOutput, ShardRef | None]):
             # Who is told to stop has to end soon, and the next run hands on everything.
             return shard.outbox.take(ROWS_A_TURN if self._clock.stopping else None)
         self._refresh(shard, now)
-        few = self._clock.in_backlog(now) or not self._has_told
+        few = self._clock.in_backlog() or not self._has_told
         rows = shard.outbox.take(ROWS_IN_BACKLOG if few else ROWS_A_TURN)
         self._has_told |= rows is not None
         return rows

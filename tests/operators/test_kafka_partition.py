@@ -347,13 +347,22 @@ def test_partition_with_full_batches_does_not_rest() -> None:
 
 def test_during_a_backlog_results_are_asked_for_less_often_and_soon_after_it_as_usual() -> None:
     rig = Rig(ReadOptions(batch_messages=2))
-    usual = rig.clock.publish_seconds(0.5, rig.seconds)
+    usual = rig.clock.publish_seconds(0.5)
     rig.fetcher.end = 9
     rig.fetcher.brings(Fetched(raw(0, b"1", b"2")))
     rig.after(0)
-    assert (usual, rig.clock.publish_seconds(0.5, rig.seconds)) == (0.5, BACKLOG_PUBLISH_SECONDS)
+    assert (usual, rig.clock.publish_seconds(0.5)) == (0.5, BACKLOG_PUBLISH_SECONDS)
     rig.after(BACKLOG_SECONDS + 0.1)
-    assert rig.clock.publish_seconds(0.5, rig.seconds) == 0.5
+    assert rig.clock.publish_seconds(0.5) == 0.5
+
+
+def test_a_backlog_is_no_shorter_for_a_pause_in_which_nothing_is_read() -> None:
+    rig = Rig(ReadOptions(batch_messages=2))
+    rig.fetcher.end = 9
+    rig.fetcher.brings(Fetched(raw(0, b"1", b"2")))
+    rig.after(0)
+    rig.seconds += 10 * BACKLOG_SECONDS  # as at the end of an epoch
+    assert rig.clock.in_backlog()
 
 
 @pytest.mark.parametrize(("end", "backlog"), [(UNKNOWN_OFFSET, False), (1, False), (3, False), (4, True)])
@@ -364,7 +373,7 @@ def test_a_backlog_is_more_than_a_batch_that_is_still_in_kafka_however_little_is
     rig.fetcher.end = end
     rig.fetcher.brings(Fetched(raw(0, b"1")))
     rig.after(0)
-    assert rig.clock.in_backlog(rig.seconds) is backlog
+    assert rig.clock.in_backlog() is backlog
 
 
 def test_a_backlog_is_also_what_fills_half_a_batch_at_once() -> None:
@@ -372,22 +381,22 @@ def test_a_backlog_is_also_what_fills_half_a_batch_at_once() -> None:
     rig.fetcher.end = 4
     rig.fetcher.brings(Fetched(raw(0, b"1", b"2")), Fetched(raw(2, b"3", b"4")))
     rig.after(0)
-    first = rig.clock.in_backlog(rig.seconds)
+    first = rig.clock.in_backlog()
     rig.after(0)
-    assert (first, rig.clock.in_backlog(rig.seconds)) == (False, True)
+    assert (first, rig.clock.in_backlog()) == (False, True)
 
 
 def test_where_nothing_comes_there_is_nothing_to_read_though_much_was_told_to_be_there() -> None:
     rig = Rig(ReadOptions(batch_messages=2))
     rig.fetcher.end = 1_000
     rig.after(0)
-    assert not rig.clock.in_backlog(rig.seconds)
+    assert not rig.clock.in_backlog()
 
 
 def test_a_longer_interval_that_is_wanted_is_kept_during_a_backlog() -> None:
     clock = ProcessClock()
     clock.note_backlog(100.0)
-    assert clock.publish_seconds(10.0, 100.0) == 10.0
+    assert clock.publish_seconds(10.0) == 10.0
 
 
 def test_closing_closes_the_fetcher_and_the_lane() -> None:
