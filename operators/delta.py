@@ -92,7 +92,7 @@ _NO_JOINS: Final = Joins(np.zeros(0, np.int32), np.zeros(0, np.uint64), np.zeros
 
 
 def counts_of(ends: I64) -> I64:
-    """How many stand up to each end, behind the one before it. ``np.diff`` takes three times as long."""
+    """How many stand up to each end, behind the one before it. ``np.diff`` takes six times as long."""
     counts = ends.copy()
     counts[1:] -= ends[:-1]
     return counts
