@@ -139,6 +139,11 @@ class ShardDelta:
         return len(self.buckets)
 
     @property
+    def id_lengths(self) -> I32:
+        """n: bytes of each id."""
+        return self.id_offsets[1:] - self.id_offsets[:-1]
+
+    @property
     def progresses(self) -> tuple[Progress, ...]:
         """Of every partition whose batches are in here."""
         return (*self.through, self.progress)
@@ -176,7 +181,7 @@ class ShardDelta:
                 self.persons.tobytes(),
             ]
             numbers = (
-                self.id_offsets[1:] - self.id_offsets[:-1],
+                self.id_lengths,
                 self.buckets - bucket,
                 self.newest_ms - self.buckets * FINEST_BUCKET_MS,
                 self.arrived_ms - arrived_ms,

@@ -38,7 +38,8 @@ class IdleTurns:
 
     def are_told_by(self, teller: object) -> bool:
         """Whether it is this one that calls ``turn``: the first that asked, as one is enough."""
-        self._teller = self._teller or teller
+        if self._teller is None:
+            self._teller = teller
         return self._teller is teller
 
     def turn(self) -> None:

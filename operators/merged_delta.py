@@ -31,7 +31,7 @@ def merge_deltas(deltas: list[ShardDelta]) -> ShardDelta:
         one = filled[0] if filled else last
         return replace(one, progress=last.progress, through=through)
     texts = [d.id_bytes[d.id_offsets[0] : d.id_offsets[-1]] for d in filled]
-    lengths: I32 = np.concatenate([np.diff(d.id_offsets) for d in filled])
+    lengths: I32 = np.concatenate([d.id_lengths for d in filled])
     offsets = np.zeros(len(lengths) + 1, np.int32)
     np.cumsum(lengths, out=offsets[1:])
     firsts = np.cumsum([0, *(len(d) for d in filled[:-1])]).tolist()

@@ -172,7 +172,7 @@ class Milestones:
         still = levels(ratio(columns.closed[rows, GMV_1H], daily))
         columns.told_1h[rows] = np.minimum(columns.told_1h[rows], still)
         if self.active:
-            mine = {book.merchants.text(int(row)) for row in rows}
+            mine = set(book.merchants.texts(rows))
             for alert in [a for a in self.active.values() if a.rule != SALES_1H and a.subject in mine]:
                 self._end(alert)
 

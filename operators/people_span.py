@@ -56,6 +56,8 @@ class Era:
 class Span:
     """Where windows begin, in finest buckets. ``zones``: by number of the time zone.
 
+    One is equal to itself alone, so that ``Bounds.of`` can remember what it told of it.
+
     The first three by the newest event: what is in a window. ``kept_hour`` and ``kept_day`` by the closed
     minutes, so never later: what nobody will ask for any more is older. They move with closed minutes alone,
     so that a shard that is told its deltas again forgets at the same moments.

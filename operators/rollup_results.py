@@ -31,6 +31,12 @@ from schemas.windows import (
 
 Fields = dict[str, int | float]
 
+_MEASURE_NAMES: Final = [field(m, w) for w in WINDOWS for m in MEASURES]
+_PEOPLE_NAMES: Final = [field(d, w) for d in DISTINCT for w in DISTINCT_WINDOWS]
+_RATES: Final = [(WINDOWS.index(w), i, field(r, w)) for i, r in enumerate(RATES) for w in windows_of(r)]
+_RATE_PLACES: Final = tuple(np.array([place[:2] for place in _RATES]).T)
+_RATE_NAMES: Final = [name for _, _, name in _RATES]
+
 
 @dataclass(slots=True)
 class RollupRows:
@@ -62,13 +68,6 @@ def rollup_rows(rollups: Rollups, rows: I64, ordinary: OrdinaryCategories) -> Ro
             fields |= _multiples(value[1], sums[i], ordinary, bounds)
         shown[value] = fields
     return RollupRows(rollups.clock.offsets, shown, rollups.others)
-
-
-_MEASURE_NAMES: Final = [field(m, w) for w in WINDOWS for m in MEASURES]
-_PEOPLE_NAMES: Final = [field(d, w) for d in DISTINCT for w in DISTINCT_WINDOWS]
-_RATES: Final = [(WINDOWS.index(w), i, field(r, w)) for i, r in enumerate(RATES) for w in windows_of(r)]
-_RATE_PLACES: Final = tuple(np.array([place[:2] for place in _RATES]).T)
-_RATE_NAMES: Final = [name for _, _, name in _RATES]
 
 
 def measure_fields(sums: I64) -> Fields:

@@ -125,7 +125,7 @@ class ShardOutbox:
         places: dict[str, int] = {}
         for at, merchant in (place for board in boards for place in enumerate(board)):
             places[merchant] = min(at, places.get(merchant, at))
-        watched = map(shard.merchants.text, np.flatnonzero(shard.columns.watched).tolist())
+        watched = shard.merchants.texts(np.flatnonzero(shard.columns.watched))
         leaving = [m for m in watched if m not in leading and m not in shard.rules.series_watch]
         leaving.sort(key=lambda m: places.get(m, len(places)))  # the last of them is the first to leave
         room = seats - int(shard.columns.watched.sum())

@@ -192,11 +192,8 @@ class Windows:
             (self.minutes, BUCKETS_A_MINUTE, -NEVER),
             (self.ten_minutes, BUCKETS_A_TEN_MINUTES, int(oldest[3])),
         ):
-            if first >= least:
-                grid.add(kind, buckets // finest, rows, values, self.columns.scratch)
-            else:
-                kept = buckets >= least
-                grid.add(kind, buckets[kept] // finest, rows[kept], values[kept], self.columns.scratch)
+            kept = slice(None) if first >= least else buckets >= least
+            grid.add(kind, buckets[kept] // finest, rows[kept], values[kept], self.columns.scratch)
 
     def pack_before(self, watermark_ms: int) -> None:
         """Keep closed buckets in the narrowest types."""
