@@ -187,11 +187,9 @@ class Shard:
 
     def span(self) -> tuple[Span, Era]:
         """Where the windows of people begin now; the same one until something moves. Needs an event."""
-        windows, closing = self.windows, self.closing
-        moment = (
-            windows.newest_ms // FINEST_BUCKET_MS, closing.next_minute,
-            len(self.zones), len(windows.days.start_ms), len(closing.days.start_ms),
-        )  # fmt: skip
+        windows, next_minute = self.windows, self.closing.next_minute
+        newest_bucket = windows.newest_ms // FINEST_BUCKET_MS
+        moment = (newest_bucket, next_minute, len(self.zones), len(windows.days.start_ms))
         if self._span is None or moment != self._span_at:
             self._span_at, self._span = moment, self._span_now()
         return self._span

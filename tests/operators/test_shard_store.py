@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import random
 import shutil
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import operators.state_files as state_files
-from operators.batches import Standing
+from operators.batches import NO_EVENT_MS, Standing
 from operators.delta import ShardBaselines, ShardDelta
 from operators.merged_delta import merge_deltas
+from operators.people_span import Era, Span
 from operators.shard import STATE_LAYOUT, Shard
 from operators.shard_logic import ShardInput, merged
 from operators.shard_store import ShardRef, ShardStore
@@ -80,6 +83,11 @@ def state_of(shard: Shard) -> dict[str, Any]:
     }
 
 
+def numbers_of(span: tuple[Span, Era]) -> list[Any]:
+    """Where windows begin, comparable."""
+    return [np.asarray(value).tolist() for part in span for value in astuple(part)]
+
+
 def take(shard: Shard, store: ShardStore, delta: ShardDelta) -> None:
     before = shard.closing.next_minute
     shard.take(delta)
@@ -93,6 +101,33 @@ def test_a_delta_is_the_same_after_its_way_through_bytes() -> None:
         assert again.progress == delta.progress
         assert np.array_equal(again.added.table(), delta.added.table())
         assert again.suspects == delta.suspects
+
+
+def test_a_delta_that_was_written_before_deltas_carried_several_partitions_is_still_read() -> None:
+    for delta in deltas_of(5, 60):
+        block = delta.to_bytes()
+        length = int.from_bytes(block[:4], "little")
+        head = msgspec.msgpack.encode(msgspec.msgpack.decode(block[4 : 4 + length])[:-1])
+        again = ShardDelta.from_bytes(len(head).to_bytes(4, "little") + head + block[4 + length :])
+        assert again.to_bytes() == block
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_where_windows_of_people_begin_is_never_remembered_for_too_long(seed: int) -> None:
+    shard = Shard(1, rules(3, sale_opens_ms=None))
+    rng = random.Random(seed)
+    deltas = deltas_of(seed, 60)
+    for delta in deltas:
+        if rng.random() < 0.2:
+            zone = rng.choice(["Asia/Tokyo", "Europe/Paris", "America/New_York"])
+            moved = flat_baseline(f"m{rng.randrange(9)}", timezone=zone)
+            shard.take_baselines(ShardBaselines(1, delta.progress, [(moved.merchant_id, moved)]))
+            if shard.windows.newest_ms != NO_EVENT_MS:
+                assert numbers_of(shard.span()) == numbers_of(shard._span_now())
+        shard.take(delta)
+        if shard.windows.newest_ms != NO_EVENT_MS:
+            assert numbers_of(shard.span()) == numbers_of(shard._span_now())
 
 
 @settings(max_examples=25, deadline=None)
