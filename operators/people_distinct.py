@@ -172,10 +172,13 @@ class Distinct:
         )  # fmt: skip
         starts = np.empty((len(rows), len(DISTINCT_WINDOWS)))
         starts[:, :2], starts[:, 2], starts[:, 3] = bounds.sliding, bounds.day[zone[rows]], bounds.sale
-        for inner, outer in ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)):
-            within = starts[:, outer] <= starts[:, inner]
-            counts[within, outer] = np.maximum(counts[within, outer], counts[within, inner])
-        return np.rint(counts)
+        # All windows end now, so which lies within which follows from where they begin: a sale of an evening
+        # lies within its day, and for an hour after midnight the day within the last hour.
+        told = np.zeros_like(counts)
+        for inner in range(len(DISTINCT_WINDOWS)):
+            within = starts <= starts[:, inner, None]
+            np.maximum(told, np.where(within, counts[:, inner, None], 0.0), out=told)
+        return np.rint(told)
 
     def at_least(self, people: int) -> npt.NDArray[np.bool_]:
         """By row, whether any window may hold so many: others need not be counted to find the greatest."""

@@ -35,7 +35,7 @@ from operators.people_registers import (
     stamp_people,
     with_rank,
 )
-from operators.people_span import Era, Span
+from operators.people_span import BUCKETS_A_MINUTE, Era, Span
 from operators.people_tables import BUYER, MOST_RANK, NOT_FIRST, SAYS, TIME_BITS, rank_of, token_of
 from schemas.windows import FINEST_BUCKET_MS, HOUR_MS, MINUTE_MS
 from tests.operators.night import DAY_START_MS
@@ -120,9 +120,14 @@ STREAMS = st.lists(
 
 
 @settings(max_examples=60, deadline=None)
-@given(stream=STREAMS, most=st.sampled_from([32, 64, 2048]), seed=st.integers(0, 99))
+@given(
+    stream=STREAMS,
+    most=st.sampled_from([32, 64, 2048]),
+    seed=st.integers(0, 99),
+    sale=st.sampled_from([DAY, DAY + BUCKETS_A_MINUTE]),
+)
 def test_counts_are_those_of_sets_or_of_plain_registers_of_each_window(
-    stream: list[tuple[int, list[Seen]]], most: int, seed: int
+    stream: list[tuple[int, list[Seen]]], most: int, seed: int, sale: int
 ) -> None:
     """With small tables: merchants become large, get planes, and are told as if each window had registers."""
     people = tokens(61, seed)
@@ -134,22 +139,29 @@ def test_counts_are_those_of_sets_or_of_plain_registers_of_each_window(
         now = newest_ms // FINEST_BUCKET_MS
         came = [(r, int(people[p]), max(DAY, now - age)) for r, p, age in batch]
         seen += came
-        add(distinct, came, newest_ms)
-    for row, told in enumerate(counts(distinct, newest_ms)):
-        windows = windows_of(seen, row, newest_ms)
-        exact = [len(w) for w in windows]
-        if distinct.large.number[row] < 0:
-            assert told == exact
-            continue
-        hour = exact[:2]
-        if distinct.tables.t.level[row]:
-            hour = [sliding(w) for w in windows[:2]]
-        assert told[0] == hour[0]
-        assert told[1] == max(hour)
-        # The last hour lies within the sale once that has been open for as long.
-        starts = span_at(newest_ms, DAY).sliding
-        inner = [n for n, start in zip(hour, starts, strict=True) if start >= DAY]
-        assert told[3] == max(*inner, *(growing(w) for w in windows[2:]))
+        add(distinct, came, newest_ms, sale)
+    starts = (*span_at(newest_ms).sliding, DAY, sale)
+    for row, told in enumerate(counts(distinct, newest_ms, sale)):
+        windows = windows_of(seen, row, newest_ms, sale)
+        plain = [len(w) for w in windows]
+        if distinct.large.number[row] >= 0:
+            plain[2:] = [growing(w) for w in windows[2:]]
+            if distinct.tables.t.level[row]:
+                plain[:2] = [sliding(w) for w in windows[:2]]
+        assert told == [max(n for n, s in zip(plain, starts, strict=True) if s >= start) for start in starts]
+
+
+@pytest.mark.parametrize("opens", [DAY, DAY + BUCKETS_A_MINUTE])
+def test_just_after_midnight_the_last_hour_shows_no_fewer_than_the_day_nor_the_day_than_its_sale(
+    opens: int,
+) -> None:
+    newest_ms = DAY_START_MS + 10 * MINUTE_MS
+    for seed in range(50):
+        distinct = Distinct(PeopleBudget(), with_sale=True, most_entries=32)
+        people = tokens(300, seed)
+        add(distinct, [(0, int(p), DAY + 2 * BUCKETS_A_MINUTE) for p in people], newest_ms, opens)
+        _, hour, day, sale = counts(distinct, newest_ms, opens)[0]
+        assert hour >= day >= sale >= 250
 
 
 @settings(max_examples=25, deadline=None)
