@@ -19,6 +19,7 @@ import numpy as np
 
 from benchmarks.orders import START_MS, chunks
 from operators.batches import RawBatch
+from operators.board_rules import BoardRules
 from operators.bytes_kernels import PADDING_BYTES, Interner
 from operators.decode import OrderDecoder
 from operators.dedup import Dedup, DedupBudget
@@ -26,7 +27,6 @@ from operators.dedup_store import DedupStore
 from operators.delta import ShardBaselines
 from operators.dimensions import Dimensions
 from operators.event_lane import EventLane
-from operators.leaders import BoardRules
 from operators.order_scan import OrderColumns
 from operators.order_tally import OrderTally
 from operators.process_clock import ProcessClock

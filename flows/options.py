@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from operators.leaders import BoardRules
+from operators.board_rules import BoardRules
 from schemas.redis_layout import DEFAULT_PREFIX
 from schemas.windows import DEFAULT_TIMEZONE, LATENESS_MS
 

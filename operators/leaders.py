@@ -8,7 +8,6 @@ that may lead, and those alone are compared.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from operators.added import CLICKS_WIDE, MEASURES_WIDE, ORDERS_WIDE
 from operators.batches import F64, I32, I64
+from operators.board_rules import BoardRules
 from operators.bytes_kernels import Interner, compiled, inlined
 from operators.merchant_columns import NO_BASELINE, MerchantColumns
 from operators.multiples import Baselines
@@ -40,24 +40,6 @@ METRICS: Final = (
 """What merchants are ranked by."""
 _SALES_MULTIPLE, _GMV, _ORDERS, _JOINED, _JOINED_MULTIPLE, _PRIVATE_SHARE = range(len(METRICS))
 Mask = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True)
-class BoardRules:
-    """How long a leaderboard is, and what a merchant needs in the window to stand on it.
-
-    One order of a merchant that sells one a month must not lead the multiples, nor one view the shares.
-    """
-
-    size: int = 50
-    min_orders: int = 10
-    """For multiples of sales."""
-    min_new_members: int = 10
-    """For multiples of new members."""
-    min_visitors: int = 100
-    """For rates of people."""
-    min_views: int = 100
-    """Views with a known source, for shares of traffic."""
 
 
 class Minima(NamedTuple):

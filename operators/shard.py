@@ -17,6 +17,7 @@ from operators.batches import (
     I64,
     NO_EVENT_MS,
 )
+from operators.board_rules import BoardRules
 from operators.bytes_kernels import Interner
 from operators.calendar_days import day_bounds_ms
 from operators.changes import ALL_CHANGED
@@ -25,7 +26,6 @@ from operators.cut_names import CutNumbers
 from operators.delta import ShardBaselines, ShardDelta, Suspect, counts_of
 from operators.event_clock import EventClock
 from operators.joins import JoinMemory
-from operators.leaders import BoardRules
 from operators.merchant_columns import NO_BASELINE, MerchantColumns, note_times
 from operators.milestones import Book, Milestones
 from operators.multiples import Baselines, Rows, known_zone

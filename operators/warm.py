@@ -13,6 +13,7 @@ import numpy as np
 
 from operators.added import CLICKS_WIDE
 from operators.batches import Standing
+from operators.board_rules import BoardRules
 from operators.bytes_kernels import Interner
 from operators.category_days import OrdinaryCategories
 from operators.click_tally import ClickTally
@@ -24,7 +25,6 @@ from operators.dimensions import Dimensions
 from operators.event_lane import EventLane
 from operators.joins import JoinMemory
 from operators.kafka_message_kernels import MessageColumns, read_messages, take_messages
-from operators.leaders import BoardRules
 from operators.order_tally import OrderTally
 from operators.people_distinct import Distinct, PeopleBudget
 from operators.people_loyalty import Loyalty

@@ -72,6 +72,13 @@ def test_a_supervisor_starts_workers_before_it_imports_anything_that_takes_its_t
     assert slow & set(known.split()) == set()
 
 
+def test_a_worker_imports_nothing_that_only_reading_settings_or_talking_to_people_needs() -> None:
+    look = "import sys, warroom.worker, warroom.process; print(*sys.modules)"
+    known = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout
+    assert "flows.war_room" in known.split()
+    assert {"pydantic", "typer", "rich", "polars"} & set(known.split()) == set()
+
+
 @pytest.mark.parametrize("workers", [1, 2, 4, 8])
 def test_every_worker_gets_the_same_number_of_shards(workers: int) -> None:
     homes = [route_hash(key) % workers for key in SHARD_KEYS]

@@ -6,10 +6,14 @@ import os
 import subprocess
 import sys
 import time
+from typing import Final
 
 from warroom.children import start
 from warroom.post import FORWARDED, Post, post_text
 from warroom.worker_report import Listener
+
+_LITTLE_ALGEBRA: Final = {"OPENBLAS_NUM_THREADS": "1"}
+"""A flow's matrices have 24 columns; threads that numpy starts for greater ones spin for 0.1 s first."""
 
 
 class Candidate:
@@ -33,6 +37,7 @@ class Candidate:
                     *("--flow", flow),
                     *(["--standby"] if standby else []),
                 ],
+                environment=_LITTLE_ALGEBRA | os.environ,
                 pass_fds=(self._post_fd, read_call, write_report),
                 blocked=FORWARDED,
             )

@@ -15,6 +15,7 @@ from warroom.hosts import Membership
 from warroom.post import REFUSED, TAKEN_ALONG, Post
 from warroom.settings import Settings
 from warroom.waiting import wait_until
+from warroom.wiring import options_of, process_options_of
 from warroom.worker_report import Listener
 
 SETTLE_SECONDS: Final = 0.3
@@ -74,8 +75,8 @@ class Cluster:
                     index=index,
                     addresses=membership.addresses,
                     run=run,
-                    settings=job.settings,
-                    bounded=job.bounded,
+                    flow=options_of(job.settings, bounded=job.bounded),
+                    process=process_options_of(job.settings),
                     start_over=job.start_over,
                     restarts=restarts,
                 )

@@ -18,7 +18,6 @@ from operators.redis_publisher import PublisherSettings, RedisPublisher
 from operators.warm import warm
 from warroom.beating_clock import BeatingClock
 from warroom.post import Post
-from warroom.wiring import options_of
 
 
 def prepare() -> None:
@@ -30,16 +29,16 @@ def prepare() -> None:
 @contextmanager
 def war_room(post: Post, clock: BeatingClock) -> Iterator[Dataflow]:
     """The war-room flow of one worker, with its metrics served as long as the context lasts."""
-    settings = post.settings
+    redis, process = post.flow.redis, post.process
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    metrics = Metrics(registry, settings.metrics.top_n)
+    metrics = Metrics(registry, process.metrics_top_n)
     metrics.started(post.run.number, post.restarts)
     publisher = RedisPublisher(
         PublisherSettings(
-            url=settings.redis.url,
-            prefix=settings.redis.prefix,
-            publish_interval_ms=settings.redis.publish_interval_ms,
+            url=redis.url,
+            prefix=redis.prefix,
+            publish_interval_ms=redis.publish_interval_ms,
             writer=post.index,
             start_over=post.start_over,
         ),
@@ -50,11 +49,11 @@ def war_room(post: Post, clock: BeatingClock) -> Iterator[Dataflow]:
     metrics.watch_publisher(publisher.stats)
     ready = {"redis": lambda: None if publisher.stats().up else "not connected"}
     server = MetricsServer(
-        settings.metrics.host, settings.metrics.port + post.index, registry, clock.heartbeat.check, ready
+        process.metrics_host, process.metrics_port + post.index, registry, clock.heartbeat.check, ready
     )
     try:
         yield build(
-            options_of(settings, bounded=post.bounded),
+            post.flow,
             Process(
                 place=Place(post.index, len(post.addresses)),
                 run_name=f"{post.run.number}-{post.run.run_id}",

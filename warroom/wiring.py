@@ -1,10 +1,11 @@
-"""From the settings a person gives to the options a flow takes."""
+"""From the settings a person gives to the options a flow and its processes take."""
 
 from __future__ import annotations
 
 from flows.options import EngineOptions, KafkaOptions, RedisOptions, WarRoomOptions
-from operators.leaders import BoardRules
+from operators.board_rules import BoardRules
 from schemas.windows import SECOND_MS
+from warroom.post import ProcessOptions
 from warroom.settings import MEBIBYTE, Settings, milliseconds
 
 
@@ -25,6 +26,17 @@ def options_of(settings: Settings, *, bounded: bool = False) -> WarRoomOptions:
         ),
         redis=RedisOptions(url=redis.url, prefix=redis.prefix, publish_interval_ms=redis.publish_interval_ms),
         engine=_engine(settings, bounded),
+    )
+
+
+def process_options_of(settings: Settings) -> ProcessOptions:
+    """What every worker process is told besides its flow."""
+    return ProcessOptions(
+        epoch_interval_seconds=settings.engine.epoch_interval_seconds,
+        hung_after_seconds=settings.supervisor.hung_after_seconds,
+        metrics_host=settings.metrics.host,
+        metrics_port=settings.metrics.port,
+        metrics_top_n=settings.metrics.top_n,
     )
 
 

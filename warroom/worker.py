@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.WARNING, format=f"worker {post.index}: %(message)s", stream=sys.stderr, force=True
     )
-    clock = BeatingClock(reporter, Heartbeat(post.settings.supervisor.hung_after_seconds))
+    clock = BeatingClock(reporter, Heartbeat(post.process.hung_after_seconds))
     _take_signals(clock)
     _hide_standard_output()
     try:
@@ -158,12 +158,10 @@ def _named(flow: str) -> FlowBuilder:
 
 
 def _run(flow: Dataflow, post: Post) -> None:
-    state = post.settings.state
-    options: dict[str, Any] = {
-        "epoch_interval": timedelta(seconds=post.settings.engine.epoch_interval_seconds)
-    }
-    if state.enabled:
-        options["recovery_config"] = RecoveryConfig(state.directory / EPOCHS)  # type: ignore[no-untyped-call]
+    state_dir = post.flow.engine.state_dir
+    options: dict[str, Any] = {"epoch_interval": timedelta(seconds=post.process.epoch_interval_seconds)}
+    if state_dir is not None:
+        options["recovery_config"] = RecoveryConfig(state_dir / EPOCHS)  # type: ignore[no-untyped-call]
     _leave_alone_what_stays()
     wait_for_listeners(post.addresses[: post.index], MEETING_SECONDS)
     cluster_main(flow, list(post.addresses), post.index, **options)  # type: ignore[no-untyped-call]

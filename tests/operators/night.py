@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from operators.batches import Lane, LaneOutput, MerchantRows, Standing
+from operators.board_rules import BoardRules
 from operators.bytes_kernels import Interner
 from operators.click_scan import ClickColumns
 from operators.click_tally import ClickTally
@@ -17,7 +18,6 @@ from operators.dedup import Dedup, DedupBudget
 from operators.delta import ShardBaselines
 from operators.dimensions import Dimensions
 from operators.event_lane import EventLane
-from operators.leaders import BoardRules
 from operators.order_scan import OrderColumns
 from operators.order_tally import OrderTally
 from operators.process_clock import ProcessClock

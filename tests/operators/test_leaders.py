@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from operators.batches import F64, I64
 from operators.board import Board
+from operators.board_rules import BoardRules
 from operators.bytes_kernels import Interner
-from operators.leaders import METRICS, BoardRules, candidates_of, look_over
+from operators.leaders import METRICS, candidates_of, look_over
 from operators.merchant_columns import NO_BASELINE, MerchantColumns
 from operators.multiples import Baselines
 from operators.shards import SHARDS

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 import operators.state_files as state_files
 from operators.batches import Standing
 from operators.board import Board
+from operators.board_rules import BoardRules
 from operators.delta import ShardDelta
-from operators.leaders import BoardRules
 from operators.merged_delta import merge_deltas
 from operators.people_distinct import Distinct
 from operators.people_registers import SLIDING_ERROR, TOTAL_ERROR

@@ -35,7 +35,7 @@ class Steps(StatefulSourcePartition[int, int]):
         self._step = resume or 0
 
     def next_batch(self) -> list[int]:
-        if self._clock.stopping or self._clock.finishing or self._post.bounded:
+        if self._clock.stopping or self._clock.finishing or self._post.flow.engine.bounded:
             self._say("stopped" if self._clock.stopping else "finished")
             raise StopIteration
         self._obey()

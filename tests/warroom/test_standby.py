@@ -23,11 +23,13 @@ from tests.warroom.test_supervisor import (
     settings_of,
     supervisor_of,
 )
+from warroom.candidate import Candidate
 from warroom.children import free_port
 from warroom.post import Post
 from warroom.standby import RETRY_SECONDS, Standbys
 from warroom.supervisor import Supervisor, Wishes
 from warroom.waiting import wait_until
+from warroom.wiring import options_of, process_options_of
 
 PARENT = """
 import sys
@@ -194,11 +196,35 @@ def test_one_that_has_waited_for_long_is_not_taken_for_hung_once_it_is_called(st
     assert tended(standbys, 1)
     taken = standbys.take()
     taken.listener.heard_at = 0.0
-    run = Run(1, "run", 1)
-    taken.call(Post(0, (f"127.0.0.1:{free_port()}",), run, settings_of(), bounded=True, start_over=False))
+    settings = settings_of()
+    taken.call(
+        Post(
+            index=0,
+            addresses=(f"127.0.0.1:{free_port()}",),
+            run=Run(1, "run", 1),
+            flow=options_of(settings, bounded=True),
+            process=process_options_of(settings),
+            start_over=False,
+        )
+    )
     assert taken.listener.heard_at > 0
     assert taken.process.wait(60) == 0  # it has worked through its bounded input
     taken.listener.close()
+
+
+@pytest.mark.parametrize(("asked", "threads"), [(None, "1"), ("3", "3")])
+def test_a_worker_starts_no_threads_for_algebra_unless_it_is_told_to(
+    asked: str | None, threads: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", asked)
+    candidate = Candidate(FLOW)
+    try:
+        told = Path(f"/proc/{candidate.process.pid}/environ").read_text().split("\0")
+        assert f"OPENBLAS_NUM_THREADS={threads}" in told
+    finally:
+        candidate.dismiss()
 
 
 def test_closing_ends_all_of_them(standbys: Standbys) -> None:
