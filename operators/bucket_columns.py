@@ -14,6 +14,14 @@ from operators.batches import I32, I64
 from operators.bytes_kernels import compiled
 
 _SLACK_ROWS = 1024
+_WIDTHS = (8, 16, 32, 64)
+_TYPES: dict[tuple[bool, int], np.dtype[np.integer]] = {
+    (signed, wide): np.dtype(f"{'i' if signed else 'u'}{wide // 8}")
+    for signed in (False, True)
+    for wide in _WIDTHS
+}
+_ZEROS: npt.NDArray[np.integer] = np.empty(0, np.uint8)
+_NO_ROWS: I32 = np.empty(0, np.int32)
 
 
 @compiled
@@ -40,12 +48,32 @@ def merge_rows(rows: I32, values: I64, count: int, scratch: I32) -> int:
     return kept
 
 
-def narrowest(column: I64) -> npt.NDArray[np.integer]:
-    """The same numbers in the narrowest integer type that holds them; nothing at all if all are 0."""
-    if not column.any():
-        return np.empty(0, np.uint8)
-    low, high = int(column.min()), int(column.max())
-    return column.astype(np.promote_types(np.min_scalar_type(low), np.min_scalar_type(high)))
+@compiled
+def find_extents(values: I64, count: int, extents: I64) -> None:
+    """The least and the greatest number in the first ``count`` rows of each column, neither beyond 0."""
+    for m in range(values.shape[1]):
+        extents[m, 0] = extents[m, 1] = 0
+    for i in range(count):
+        for m in range(values.shape[1]):
+            extents[m, 0] = min(extents[m, 0], values[i, m])
+            extents[m, 1] = max(extents[m, 1], values[i, m])
+
+
+def narrowest_type(low: int, high: int) -> np.dtype[np.integer]:
+    """The narrowest integer type for numbers from ``low`` <= 0 to ``high`` >= 0."""
+    signed = low < 0
+    bits = max(high.bit_length(), (~low).bit_length()) + signed
+    return _TYPES[signed, next(wide for wide in _WIDTHS if bits <= wide)]
+
+
+def narrowest(values: I64, count: int) -> list[npt.NDArray[np.integer]]:
+    """The first ``count`` rows by column, each as narrow as it can be; an empty array for one of zeros."""
+    extents = np.empty((values.shape[1], 2), np.int64)
+    find_extents(values, count, extents)
+    return [
+        values[:count, m].astype(narrowest_type(low, high)) if low or high else _ZEROS
+        for m, (low, high) in enumerate(extents.tolist())
+    ]
 
 
 class MeasureColumns:
@@ -55,11 +83,11 @@ class MeasureColumns:
 
     def __init__(self, wide: int) -> None:
         self._wide = wide
-        self._rows: I32 = np.empty(0, np.int32)
+        self._rows: I32 = _NO_ROWS
         self._values: I64 = np.empty((0, wide), np.int64)
         self._count = 0
         self._merged = 0
-        self._packed_rows: I32 = np.empty(0, np.int32)
+        self._packed_rows: I32 = _NO_ROWS
         self._packed: list[npt.NDArray[np.integer]] = []
 
     def add(self, rows: I32, values: I64, scratch: I32) -> None:
@@ -91,17 +119,20 @@ class MeasureColumns:
         rows, values = self.entries()
         count = merge_rows(rows, values, len(rows), scratch)
         self._packed_rows = rows[:count].copy()
-        self._packed = [narrowest(values[:count, m]) for m in range(self._wide)]
-        self._rows, self._values = np.empty(0, np.int32), np.empty((0, self._wide), np.int64)
+        self._packed = narrowest(values, count)
+        self._rows, self._values = _NO_ROWS, np.empty((0, self._wide), np.int64)
         self._count = self._merged = 0
 
     def entries(self) -> tuple[I32, I64]:
         """Copies of rows (k) and values (k x ``wide``); a merchant may stand more than once."""
-        rows = np.concatenate([self._packed_rows, self._rows[: self._count]])
-        values = np.empty((len(rows), self._wide), np.int64)
         packed = len(self._packed_rows)
+        if not packed:
+            return self._rows[: self._count].copy(), self._values[: self._count].copy()
+        rows = np.concatenate([self._packed_rows, self._rows[: self._count]])
+        values = np.zeros((len(rows), self._wide), np.int64)
         for m, column in enumerate(self._packed):
-            values[:packed, m] = column if len(column) else 0
+            if len(column):
+                values[:packed, m] = column
         values[packed:] = self._values[: self._count]
         return rows, values
 

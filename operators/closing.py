@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.added import Added
-from operators.batches import F64, I32, I64, SeriesPoint
+from operators.batches import F64, I32, I64, U16, SeriesPoint
 from operators.bucket_columns import BucketColumns
 from operators.bytes_kernels import compiled
 from operators.calendar_days import DayBounds
@@ -88,12 +88,16 @@ def leave_hour(rows: I32, values: I64, closed: I64, totals: I64) -> None:
 
 
 @compiled
-def raise_peaks(rows: I32, end_ms: int, closed: I64, peak_gmv: I64, peak_at_ms: I64) -> None:
-    """The greatest closed hour so far; the earliest of equal ones. Only merchants that sold can rise."""
+def raise_peaks(rows: I32, end_ms: int, closed: I64, peak_gmv: I64, peak_at_ms: I64, changed: U16) -> None:
+    """The greatest closed hour so far; the earliest of equal ones. Only merchants that sold can rise.
+
+    A new peak has to be shown even if nothing else of the merchant changes any more.
+    """
     for row in rows:
         if closed[row, GMV_1H] > peak_gmv[row]:
             peak_gmv[row] = closed[row, GMV_1H]
             peak_at_ms[row] = end_ms
+            changed[row] |= np.uint16(1 << ORDER_SHIFT + HOUR_WINDOW)
 
 
 @compiled
@@ -117,7 +121,7 @@ def note_hundreds(rows: I32, closed: I64, day_hours: F64, sale_hours: float, hun
 class ClosedMinutes(Protocol):
     """Who decides on closed minutes: once each, in order."""
 
-    def minute_closed(self, minute: int, rows: Rows) -> None:
+    def minute_closed(self, minute: int, rows: I32) -> None:
         """``rows`` sold in it, each once; sums over closed minutes include it."""
 
     def day_began(self, rows: Rows) -> None:
@@ -192,8 +196,7 @@ class Closing:
         if stop - self.next_minute > MOST_POINTS_AT_ONCE:
             self._close_quietly(stop - MOST_POINTS_AT_ONCE, merchants, deciding)
         for minute in range(self.next_minute, stop):
-            self._close_minute(minute, merchants, deciding)
-            self._note_points(minute)
+            self._note_points(minute, *self._close_minute(minute, merchants, deciding))
         self.next_minute = max(self.next_minute, stop)
         self._windows.minutes.drop_before(
             min(self._windows.oldest_minute(), self.next_minute - MINUTES_A_WINDOW)
@@ -208,24 +211,24 @@ class Closing:
             self._close_minute(minute, merchants, deciding)
         self.next_minute = stop
 
-    def _close_minute(self, minute: int, merchants: int, deciding: ClosedMinutes) -> None:
+    def _close_minute(self, minute: int, merchants: int, deciding: ClosedMinutes) -> tuple[I32, I64]:
+        """Who sold in it, each once, and how much."""
         self._begin_days(minute * MINUTE_MS, merchants, deciding)
         buckets = self._windows.minutes.buckets
         gone = buckets.get(minute - MINUTES_A_WINDOW)
         if gone is not None:
             leave_hour(*gone.orders.entries(), self.columns.closed, self.totals)
         bucket = buckets.get(minute)
-        rows: Rows = np.empty(0, np.int32)
+        rows, values = _NOTHING
         if bucket is not None:
             bucket.pack(self.columns.scratch)
             rows, values = bucket.table(self.columns.scratch)
             self._add(minute, rows, values, minute)
             end_ms = (minute + 1) * MINUTE_MS
-            raise_peaks(rows, end_ms, self.columns.closed, self.columns.peak_gmv, self.columns.peak_at_ms)
-            # A new peak has to be shown even if nothing else of the merchant changes any more.
-            risen = rows[self.columns.peak_at_ms[rows] == end_ms]
-            self.columns.changed[risen] |= np.uint16(1 << ORDER_SHIFT + HOUR_WINDOW)
+            columns = self.columns
+            raise_peaks(rows, end_ms, columns.closed, columns.peak_gmv, columns.peak_at_ms, columns.changed)
         deciding.minute_closed(minute, rows)
+        return rows, values
 
     def _begin_days(self, start_ms: int, merchants: int, deciding: ClosedMinutes) -> None:
         for number in self.days.move_to(start_ms):
@@ -239,13 +242,12 @@ class Closing:
             self.columns.changed[gone] |= np.uint16(1 << CLICK_SHIFT + DAY_WINDOW)
             deciding.day_began(rows)
 
-    def _note_points(self, minute: int) -> None:
-        bucket = self._windows.minutes.buckets.get(minute)
-        rows, values = bucket.table(self.columns.scratch) if bucket is not None else _NOTHING
-        total = np.zeros((1, len(SERIES_FIELDS)), np.int64)
-        total[0, OWN_PLACES] = values[:, OWN_MEASURES].sum(axis=0)
-        total[0, CLOSED_PLACES] = self.totals[CLOSED_TOLD]
-        self.minutes.append(SeriesPoint("total", minute * MINUTE_MS, total[0].tolist()))
+    def _note_points(self, minute: int, rows: I32, values: I64) -> None:
+        """Note a closed minute for the series. ``rows`` sold ``values`` in it, each once."""
+        total = np.zeros(len(SERIES_FIELDS), np.int64)
+        total[OWN_PLACES] = values.sum(axis=0)[OWN_MEASURES]
+        total[CLOSED_PLACES] = self.totals[CLOSED_TOLD]
+        self.minutes.append(SeriesPoint("total", minute * MINUTE_MS, total.tolist()))
         watched = np.flatnonzero(self.columns.watched)
         if not len(watched):
             return

@@ -18,8 +18,8 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from operators.batches import F64, U8, AlertNews
-from operators.bytes_kernels import Interner
+from operators.batches import F64, I32, I64, U8, AlertNews
+from operators.bytes_kernels import Interner, compiled
 from operators.merchant_columns import GMV_1H, GMV_DAY, JOINED_DAY, NO_BASELINE, ORDERS_DAY, MerchantColumns
 from operators.milestone_texts import told_of
 from operators.multiples import Baselines, ratio
@@ -31,6 +31,7 @@ Rows = npt.NDArray[np.integer]
 
 STEPS: Final = (1.0, 5.0, 10.0, 50.0, 100.0)
 """Multiples of the ordinary day that are told."""
+_STEPS: Final = np.array(STEPS)
 SEVERITIES: Final[tuple[Severity, ...]] = ("info", "info", "warning", "critical", "critical")
 """By step: what a room full of people should look up for."""
 SALES_1H: Final = "sales_multiple_1h"
@@ -70,8 +71,35 @@ def _severity(passed: Passed) -> Severity:
     return "info" if passed.rule == MEMBERS else SEVERITIES[STEPS.index(passed.step)]
 
 
+@compiled
+def find_risen(
+    rows: I32,
+    closed: I64,
+    field: int,
+    baseline: I32,
+    gmv: F64,
+    min_orders: int,
+    told: U8,
+    steps: F64,
+    found: I32,
+) -> int:
+    """Find those of ``rows`` whose multiple has reached a step above what was told; how many."""
+    count = 0
+    for row in rows:
+        base = baseline[row]
+        if base == NO_BASELINE or closed[row, ORDERS_DAY] < min_orders or told[row] >= len(steps):
+            continue
+        if gmv[base] > 0 and closed[row, field] / gmv[base] >= steps[told[row]]:
+            found[count] = row
+            count += 1
+    return count
+
+
 class Milestones:
     """What one shard has told. Pickled with the shard: it must not hold what a resume gives anew."""
+
+    _hourly: tuple[list[Alert], I32, F64] | None = None
+    """Alerts on the hour that are active, their merchants' rows and thresholds; None: to be looked for."""
 
     def __init__(self) -> None:
         self.recent: deque[Alert] = deque(maxlen=REMEMBERED)
@@ -82,8 +110,11 @@ class Milestones:
         self._ended: list[str] = []
         self._again = False
 
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in self.__dict__.items() if name != "_hourly"}
+
     def look(
-        self, minute: int, rows: Rows, columns: MerchantColumns, baselines: Baselines, book: Book
+        self, minute: int, rows: I32, columns: MerchantColumns, baselines: Baselines, book: Book
     ) -> None:
         """Decide on a minute that has just been closed; ``rows`` sold in it, each once."""
         self._end_active(columns, baselines, book)
@@ -93,21 +124,31 @@ class Milestones:
         if passed:
             self._tell(minute, passed, columns, baselines, book)
 
-    def _steps(self, rows: Rows, columns: MerchantColumns, baselines: Baselines, book: Book) -> list[Passed]:
-        base = columns.baseline[rows]
-        rows = rows[(base != NO_BASELINE) & (columns.closed[rows, ORDERS_DAY] >= book.min_orders)]
+    def _steps(self, rows: I32, columns: MerchantColumns, baselines: Baselines, book: Book) -> list[Passed]:
         passed: list[Passed] = []
-        if not len(rows):
-            return passed
-        daily = baselines.gmv[columns.baseline[rows]]
-        for rule, field_index, told in _rules_of(columns):
-            multiple = ratio(columns.closed[rows, field_index], daily)
-            level = levels(multiple)
-            risen = np.flatnonzero(level > told[rows])
-            told[rows[risen]] = level[risen]
+        found = np.empty(len(rows), np.int32)
+        for rule, field, told in _rules_of(columns):
+            count = find_risen(
+                rows,
+                columns.closed,
+                field,
+                columns.baseline,
+                baselines.gmv,
+                book.min_orders,
+                told,
+                _STEPS,
+                found,
+            )
+            if not count:
+                continue  # most minutes
+            risen = found[:count]
+            multiple = ratio(columns.closed[risen, field], baselines.gmv[columns.baseline[risen]])
+            told[risen] = level = levels(multiple)
             passed += [
-                Passed(STEPS[int(level[i]) - 1], float(multiple[i]), int(rows[i]), rule)
-                for i in risen.tolist()
+                Passed(STEPS[level - 1], multiple, row, rule)
+                for level, multiple, row in zip(
+                    level.tolist(), multiple.tolist(), risen.tolist(), strict=True
+                )
             ]
         return passed
 
@@ -147,21 +188,29 @@ class Milestones:
         if len(self.active) >= MOST_ACTIVE:
             self._end(next(iter(self.active.values())))
         self.active[alert.alert_id] = alert
+        self._hourly = None
         self.recent.append(alert)
         self._untold.append(alert)
 
     def _end(self, alert: Alert) -> None:
         del self.active[alert.alert_id]
+        self._hourly = None
         self._ended.append(alert.alert_id)
 
     def _end_active(self, columns: MerchantColumns, baselines: Baselines, book: Book) -> None:
         """Alerts on the hour end when the closed hour falls below their step."""
-        for alert in [a for a in self.active.values() if a.rule == SALES_1H]:
-            row = book.merchants.add(alert.subject)
-            base = int(columns.baseline[row])
-            daily = float(baselines.gmv[base]) if base != NO_BASELINE else np.nan
-            if not daily > 0 or columns.closed[row, GMV_1H] / daily < alert.threshold:
-                self._end(alert)
+        if self._hourly is None:
+            alerts = [a for a in self.active.values() if a.rule == SALES_1H]
+            rows = np.array([book.merchants.add(a.subject) for a in alerts], np.int32)
+            self._hourly = alerts, rows, np.array([a.threshold for a in alerts])
+        alerts, rows, thresholds = self._hourly
+        if not alerts:
+            return
+        base = columns.baseline[rows]
+        daily = np.where(base != NO_BASELINE, baselines.gmv[base], np.nan)
+        holds = ratio(columns.closed[rows, GMV_1H], daily) >= thresholds  # not where it is absent
+        for i in np.flatnonzero(~holds).tolist():
+            self._end(alerts[i])
 
     def begin_day(self, rows: Rows, columns: MerchantColumns, baselines: Baselines, book: Book) -> None:
         """A new local day of the merchants in ``rows``: steps can be told again."""

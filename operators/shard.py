@@ -121,7 +121,7 @@ class Shard:
         self.late += len(late)
         return late
 
-    def minute_closed(self, minute: int, rows: Rows) -> None:
+    def minute_closed(self, minute: int, rows: I32) -> None:
         """Decide on what is told once. See ``ClosedMinutes``."""
         self.milestones.look(minute, rows, self.columns, self.baselines, self._book())
 

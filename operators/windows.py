@@ -147,6 +147,8 @@ class Windows:
         columns = self.columns
         for kind, part in ((OF_ORDERS, bucket.orders), (OF_CLICKS, bucket.clicks)):
             rows, values = part.entries()
+            if not len(rows):
+                continue
             subtract_from_sums(kind, rows, values, window, columns.sums_of(kind), columns.changed)
 
     def _forget(self) -> None:

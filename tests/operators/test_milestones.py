@@ -14,6 +14,7 @@ from operators.batches import AlertNews, Progress, Standing
 from operators.decode import raw_batch
 from operators.delta import ShardBaselines
 from operators.milestones import TOLD_A_MINUTE, levels
+from operators.shard import Shard
 from operators.shard_store import ShardStore
 from operators.state_files import RebaseTurns
 from operators.tally import shard_of_merchant
@@ -112,13 +113,17 @@ def test_without_a_baseline_or_with_few_orders_nothing_is_told() -> None:
     assert {a.subject for a in told(night)} == {"enough"}
 
 
-def test_an_alert_on_the_hour_ends_when_the_closed_hour_falls_below_its_step() -> None:
+@pytest.mark.parametrize("resumes", [False, True])
+def test_an_alert_on_the_hour_ends_when_the_closed_hour_falls_below_its_step(resumes: bool) -> None:
     night = room()
     night.know(BASELINE)
-    shard = night.shards[shard_of_merchant("m1")]
+    number = shard_of_merchant("m1")
     sells(night, (NOON_MS, 1000), (NOON_MS + 30 * MINUTE_MS, 1))
-    held = [a for a in shard.milestones.active.values() if a.rule == "sales_multiple_1h"]
+    held = [a for a in night.shards[number].milestones.active.values() if a.rule == "sales_multiple_1h"]
     assert len(held) == 1
+    if resumes:
+        night.shards[number] = Shard.load(night.shards[number].dump(), night.shard_rules)
+    shard = night.shards[number]
     shard.milestones.take_news()
     sells(night, (NOON_MS + 62 * MINUTE_MS, 1))
     assert shard.milestones.take_news().ended == [held[0].alert_id]
