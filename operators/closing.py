@@ -39,11 +39,11 @@ Rows = npt.NDArray[np.integer]
 MINUTES_A_WINDOW = 60
 MANY = 100
 """New members whose time is noted."""
-OWN_PLACES = [i for i, name in enumerate(SERIES_FIELDS) if name in MEASURES]
-OWN_MEASURES = [MEASURES.index(SERIES_FIELDS[i]) for i in OWN_PLACES]
+_OWN_PLACES = np.array([i for i, name in enumerate(SERIES_FIELDS) if name in MEASURES])
+_OWN_MEASURES = np.array([MEASURES.index(name) for name in SERIES_FIELDS if name in MEASURES])
 """Where a closed minute's own sums stand in a point, and which measures they are."""
-CLOSED_PLACES = [i for i, name in enumerate(SERIES_FIELDS) if name in CLOSED]
-CLOSED_TOLD = [CLOSED.index(SERIES_FIELDS[i]) for i in CLOSED_PLACES]
+_CLOSED_PLACES = np.array([i for i, name in enumerate(SERIES_FIELDS) if name in CLOSED])
+_CLOSED_TOLD = np.array([CLOSED.index(name) for name in SERIES_FIELDS if name in CLOSED])
 _NOTHING = BucketColumns().table(np.empty(0, np.int32))
 """The table of a minute without events."""
 MOST_POINTS_AT_ONCE = 2 * 24 * 60
@@ -116,6 +116,25 @@ def note_hundreds(rows: I32, closed: I64, day_hours: F64, sale_hours: float, hun
             hundred_hours[row, HUNDRED_SALE] = sale_hours
             reached += 1
     return reached
+
+
+@compiled
+def fill_points(watched: I64, rows: I32, values: I64, closed: I64, scratch: I32, points: I64) -> None:
+    """One point for each merchant in ``watched``, zeros until now: of its minute and of what is closed.
+
+    ``rows`` sold ``values`` in the minute, each once; ``scratch``: a zero for every row, left as zeros.
+    """
+    for i in range(len(rows)):
+        scratch[rows[i]] = i + 1
+    for i in range(len(watched)):
+        at = scratch[watched[i]] - 1
+        if at >= 0:
+            for place, measure in zip(_OWN_PLACES, _OWN_MEASURES):  # noqa: B905 - numba knows no strict
+                points[i, place] = values[at, measure]
+        for place, told in zip(_CLOSED_PLACES, _CLOSED_TOLD):  # noqa: B905
+            points[i, place] = closed[watched[i], told]
+    for row in rows:
+        scratch[row] = 0
 
 
 class ClosedMinutes(Protocol):
@@ -245,18 +264,12 @@ class Closing:
     def _note_points(self, minute: int, rows: I32, values: I64) -> None:
         """Note a closed minute for the series. ``rows`` sold ``values`` in it, each once."""
         total = np.zeros(len(SERIES_FIELDS), np.int64)
-        total[OWN_PLACES] = values.sum(axis=0)[OWN_MEASURES]
-        total[CLOSED_PLACES] = self.totals[CLOSED_TOLD]
+        total[_OWN_PLACES] = values.sum(axis=0)[_OWN_MEASURES]
+        total[_CLOSED_PLACES] = self.totals[_CLOSED_TOLD]
         self.minutes.append(SeriesPoint("total", minute * MINUTE_MS, total.tolist()))
         watched = np.flatnonzero(self.columns.watched)
         if not len(watched):
             return
-        place = self.columns.scratch  # row to where it stands in the minute, plus 1; left as zeros
-        place[rows] = np.arange(1, len(rows) + 1)
-        at = place[watched]
-        place[rows] = 0
         points = np.zeros((len(watched), len(SERIES_FIELDS)), np.int64)
-        sold = np.flatnonzero(at > 0)
-        points[sold[:, None], OWN_PLACES] = values[(at[sold] - 1)[:, None], OWN_MEASURES]
-        points[:, CLOSED_PLACES] = self.columns.closed[watched[:, None], CLOSED_TOLD]
+        fill_points(watched, rows, values, self.columns.closed, self.columns.scratch, points)
         self.points.append((minute * MINUTE_MS, watched, points))

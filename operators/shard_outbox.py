@@ -17,6 +17,7 @@ from schemas.windows import GMV
 if TYPE_CHECKING:
     from operators.shard import Shard
 
+_NO_ROWS = np.empty(0, np.int64)
 LEADING = 3
 """So many at the head of a shard's boards have a series in any case."""
 
@@ -68,8 +69,10 @@ class ShardOutbox:
 
     def _take_points(self) -> list[SeriesPoint]:
         shard = self._shard
+        watched = np.unique(np.concatenate([_NO_ROWS, *(rows for _, rows, _ in shard.closing.points)]))
+        names = dict(zip(watched.tolist(), shard.merchants.texts(watched), strict=True))
         points = [
-            SeriesPoint(shard.merchants.text(row), minute_ms, values)
+            SeriesPoint(names[row], minute_ms, values)
             for minute_ms, rows, table in shard.closing.points
             for row, values in zip(rows.tolist(), table.tolist(), strict=True)
         ]
