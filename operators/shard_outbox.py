@@ -17,7 +17,6 @@ from schemas.windows import GMV
 if TYPE_CHECKING:
     from operators.shard import Shard
 
-_NO_ROWS = np.empty(0, np.int64)
 LEADING = 3
 """So many at the head of a shard's boards have a series in any case."""
 
@@ -69,7 +68,9 @@ class ShardOutbox:
 
     def _take_points(self) -> list[SeriesPoint]:
         shard = self._shard
-        watched = np.unique(np.concatenate([_NO_ROWS, *(rows for _, rows, _ in shard.closing.points)]))
+        if not shard.closing.points:
+            return []
+        watched = np.unique(np.concatenate([rows for _, rows, _ in shard.closing.points]))
         names = dict(zip(watched.tolist(), shard.merchants.texts(watched), strict=True))
         points = [
             SeriesPoint(names[row], minute_ms, values)
