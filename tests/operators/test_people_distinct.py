@@ -1,112 +1,35 @@
-"""Distinct people: exact where it says so, within the published error beyond, in any order of events."""
+"""Distinct people of windows: exact where it says so, estimated beyond, in any order of events."""
 
 from __future__ import annotations
-
-import math
-from collections.abc import Sequence
-from itertools import permutations
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators.batches import U8
-from operators.bytes_kernels import U64, compiled, stable_hash
 from operators.people_distinct import EXACT_PEOPLE, Distinct, PeopleBudget
-from operators.people_loyalty import EXACT_BUYERS, Loyalty, back_counts
+from operators.people_loyalty import Loyalty
 from operators.people_registers import (
     GROWING_ERROR,
-    PLANE_REGISTERS,
-    REGISTERS,
     SLIDING_ERROR,
-    STANDARD_ERROR,
-    TOTAL_ERROR,
-    TOTAL_REGISTERS,
-    VALUES,
-    bitmaps_since,
-    count_values,
-    estimated,
-    merge_registers,
-    people_in,
-    people_in_bitmaps,
-    register_in,
-    register_of,
-    stamp_people,
-    with_rank,
 )
 from operators.people_span import BUCKETS_A_MINUTE, Era, Span
-from operators.people_tables import BUYER, MOST_RANK, NOT_FIRST, SAYS, TIME_BITS, rank_of, token_of
+from operators.people_tables import TIME_BITS
 from schemas.windows import FINEST_BUCKET_MS, HOUR_MS, MINUTE_MS
 from tests.operators.night import DAY_START_MS
-
-DAY = DAY_START_MS // FINEST_BUCKET_MS
-ROWS = 3
-ZONE = np.zeros(ROWS, np.uint8)
-Seen = tuple[int, int, int]
-"""Row, token, bucket."""
-
-
-def tokens(count: int, seed: int) -> U64:
-    drawn = np.random.default_rng(seed).integers(0, (1 << 64) - 1, count, dtype=np.uint64)
-    return np.array([token_of(h) for h in drawn], np.uint64)
-
-
-def span_at(newest_ms: int, sale: int = DAY, day: int = DAY) -> Span:
-    """All partitions are level: what the newest event's minute is ahead of is closed."""
-    day_ms = np.array([day * FINEST_BUCKET_MS])
-    return Span.of(newest_ms, day_ms, sale, newest_ms // MINUTE_MS, day_ms)
-
-
-def add(distinct: Distinct, seen: Sequence[Seen], newest_ms: int, sale: int = DAY) -> None:
-    rows = np.array([s[0] for s in seen], np.int32)
-    persons = np.array([s[1] for s in seen], np.uint64) << np.uint64(TIME_BITS)
-    buckets = np.array([s[2] for s in seen], np.int64)
-    distinct.add(rows, persons, buckets, ZONE, span_at(newest_ms, sale), Era.of(newest_ms))
-
-
-def counts(distinct: Distinct, newest_ms: int, sale: int = DAY) -> list[list[int]]:
-    found = distinct.counts(np.arange(ROWS), ZONE, span_at(newest_ms, sale), Era.of(newest_ms))
-    return [[int(n) for n in row] for row in found]
-
-
-def windows_of(seen: Sequence[Seen], row: int, newest_ms: int, sale: int = DAY) -> list[set[int]]:
-    span = span_at(newest_ms, sale)
-    return [{t for r, t, b in seen if r == row and b >= start} for start in (*span.sliding, DAY, sale)]
-
-
-@compiled
-def fill(people: U64, registers: U8) -> None:
-    for token in people:
-        at = register_of(token)
-        registers[at] = with_rank(registers[at], rank_of(token))
-
-
-def registers_of(people: U64) -> U8:
-    registers = np.zeros(REGISTERS, np.uint8)
-    fill(people, registers)
-    return registers
-
-
-def told_by(registers: U8) -> float:
-    histogram = np.zeros(VALUES, np.int32)
-    count_values(registers, histogram)
-    return float(estimated(histogram))
-
-
-def growing(people: set[int]) -> int:
-    """What a window that only grows tells of these people."""
-    return round(told_by(registers_of(np.array(sorted(people), np.uint64))))
-
-
-def sliding(people: set[int]) -> int:
-    """What a window that slides tells of them."""
-    bitmaps = np.zeros(PLANE_REGISTERS, np.uint32)
-    for token in people:
-        at = register_in(np.uint64(token), PLANE_REGISTERS)
-        bitmaps[at] |= np.uint32(1 << rank_of(np.uint64(token)))
-    return round(people_in_bitmaps(bitmaps))
-
+from tests.operators.people_rig import (
+    DAY,
+    ROWS,
+    ZONE,
+    Seen,
+    add,
+    counts,
+    growing,
+    sliding,
+    span_at,
+    tokens,
+    windows_of,
+)
 
 STREAMS = st.lists(
     st.tuples(
@@ -186,70 +109,6 @@ def test_a_merchant_is_exact_up_to_its_documented_size() -> None:
     newest_ms = DAY_START_MS + 2 * HOUR_MS
     add(distinct, [(0, int(t), DAY + i % 1400) for i, t in enumerate(people)], newest_ms)
     assert counts(distinct, newest_ms)[0][2:] == [EXACT_PEOPLE, EXACT_PEOPLE]
-
-
-@pytest.mark.parametrize(
-    ("people", "sets"), [(1_000, 200), (3_000, 200), (10_000, 200), (100_000, 100), (1_000_000, 30)]
-)
-def test_the_error_is_within_the_published_bound(people: int, sets: int) -> None:
-    """Root mean square over sets that are always the same, in each of the forms."""
-    rng = np.random.default_rng(sets)
-    buckets = np.full(people, 5, np.int64)
-    stamps = np.zeros((MOST_RANK, TOTAL_REGISTERS), np.uint32)
-    bitmaps = np.zeros(TOTAL_REGISTERS, np.uint32)
-    errors: dict[float, list[float]] = {
-        e: [] for e in (GROWING_ERROR, SLIDING_ERROR, TOTAL_ERROR, STANDARD_ERROR)
-    }
-    for _ in range(sets):
-        drawn = rng.integers(1, 1 << 40, people, dtype=np.uint64)
-        registers = registers_of(drawn)
-        errors[GROWING_ERROR].append(told_by(registers) / people - 1)
-        errors[STANDARD_ERROR].append(people_in((registers >> 2).astype(np.uint8)) / people - 1)
-        errors[SLIDING_ERROR].append(hour_of_a_large_merchant(drawn) / people - 1)
-        stamps[:] = 0
-        stamp_people(drawn, buckets, stamps)
-        bitmaps_since(stamps, 1, bitmaps)
-        errors[TOTAL_ERROR].append(people_in_bitmaps(bitmaps) / people - 1)
-    spread = 1 / math.sqrt(2 * sets)  # of a root mean square over that many sets
-    for bound, found in errors.items():
-        assert math.sqrt(np.mean(np.square(found))) <= bound * (1 + 2 * spread)
-        assert abs(np.mean(found)) <= 3 * bound / math.sqrt(sets)
-
-
-def hour_of_a_large_merchant(people: U64) -> int:
-    distinct = Distinct(PeopleBudget(), with_sale=False, most_entries=256)
-    newest_ms = DAY_START_MS + HOUR_MS
-    distinct.add(
-        np.zeros(len(people), np.int32), people << np.uint64(TIME_BITS), np.full(len(people), DAY + 700),
-        ZONE, span_at(newest_ms), Era.of(newest_ms),
-    )  # fmt: skip
-    return counts(distinct, newest_ms)[0][1]
-
-
-def test_merged_registers_are_those_of_the_union() -> None:
-    for seed in range(20):
-        people = tokens(4_000 * (seed + 1) // 5, seed)
-        part = len(people) // 3
-        merged = registers_of(people[: 2 * part])
-        merge_registers(merged, registers_of(people[part:]))
-        assert np.array_equal(merged, registers_of(people))
-
-
-def test_the_order_in_which_ranks_come_does_not_matter() -> None:
-    for ranks in permutations([1, 2, 3, 5, 6, 8]):
-        value = 0
-        for rank in ranks:
-            value = with_rank(value, rank)
-        assert value == 8 * 4 + 1  # 8, not 7, but 6
-
-
-def test_tokens_of_numbered_ids_are_as_good_as_random_ones() -> None:
-    errors = []
-    for group in range(40):
-        hashes = [stable_hash(f"u{group * 5_000 + number}") for number in range(5_000)]
-        people = np.array([token_of(np.uint64(h)) for h in hashes], np.uint64)
-        errors.append(told_by(registers_of(people)) / 5_000 - 1)
-    assert math.sqrt(np.mean(np.square(errors))) <= GROWING_ERROR * 1.2
 
 
 def test_a_large_merchant_slides_within_the_bound_when_a_rush_is_over() -> None:
@@ -365,39 +224,3 @@ def test_the_median_of_a_million_merchants_takes_less_than_200_bytes() -> None:
         bytes_of += t.caps[t.kind[: len(ranks)]] * entry + 8 + columns
     assert np.median(visits) == 13
     assert np.median(bytes_of) <= 200
-
-
-def test_shares_of_buyers_who_came_back_stay_within_the_bound_for_a_large_merchant() -> None:
-    people = tokens(40_000, 21)
-    newest_ms = DAY_START_MS + 2 * HOUR_MS
-    span, era = span_at(newest_ms), Era.of(newest_ms)
-    loyalty = Loyalty(PeopleBudget())
-    twice, back = people[:12_000], people[8_000:16_000]
-    first = people << np.uint64(TIME_BITS) | np.uint64(BUYER)
-    again = twice << np.uint64(TIME_BITS) | np.uint64(BUYER)
-    said = back << np.uint64(TIME_BITS) | np.uint64(BUYER | SAYS | NOT_FIRST)
-    for persons in (first, again[8_000:], said, again[:8_000]):
-        order = np.random.default_rng(1).permutation(len(persons))
-        for part in np.array_split(persons[order], 7):
-            loyalty.add(np.zeros(len(part), np.int32), part, np.full(len(part), DAY + 3), ZONE, span, era)
-    held, exact = loyalty.shares(np.arange(1), ZONE, span, era)
-    kept = int(held[0, 0, 0])
-    assert not exact[0]
-    assert EXACT_BUYERS / 2 * 0.9 <= kept <= EXACT_BUYERS
-    repeat, returning = back_counts(held, exact, np.full((1, 2), 40_000.0))[0, 0]
-    bound = 3 * 0.5 / math.sqrt(kept)
-    assert abs(repeat / 40_000 - 0.4) <= bound  # the first 12,000, and those who came back
-    assert abs(returning / 40_000 - 0.2) <= bound
-    assert loyalty.nbytes < 800_000
-
-
-def test_who_came_back_takes_no_more_memory_than_it_may() -> None:
-    newest_ms = DAY_START_MS + HOUR_MS
-    zone = np.zeros(5_000, np.uint8)
-    loyalty = Loyalty(PeopleBudget(600_000))
-    for seed in range(10):
-        persons = tokens(20_000, seed) << np.uint64(TIME_BITS) | np.uint64(BUYER)
-        rows = np.random.default_rng(seed).integers(0, 5_000, len(persons)).astype(np.int32)
-        loyalty.add(rows, persons, np.full(len(persons), DAY), zone, span_at(newest_ms), Era.of(newest_ms))
-    assert loyalty.thinned > 0
-    assert loyalty.nbytes < 600_000 + 5_000 * 64
