@@ -110,9 +110,6 @@ class Milestones:
         self._ended: list[str] = []
         self._again = False
 
-    def __getstate__(self) -> dict[str, object]:
-        return {name: value for name, value in self.__dict__.items() if name != "_hourly"}
-
     def look(
         self, minute: int, rows: I32, columns: MerchantColumns, baselines: Baselines, book: Book
     ) -> None:
