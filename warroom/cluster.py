@@ -68,6 +68,8 @@ class Cluster:
         self.failed_at_s: float | None = None
         self._hung_after_s = job.settings.supervisor.hung_after_seconds
         self.members: list[Member] = []
+        flow = options_of(job.settings, bounded=job.bounded)
+        process = process_options_of(job.settings)
         for index in membership.local:
             worker = take()
             worker.call(
@@ -75,8 +77,8 @@ class Cluster:
                     index=index,
                     addresses=membership.addresses,
                     run=run,
-                    flow=options_of(job.settings, bounded=job.bounded),
-                    process=process_options_of(job.settings),
+                    flow=flow,
+                    process=process,
                     start_over=job.start_over,
                     restarts=restarts,
                 )
