@@ -98,9 +98,6 @@ def find_risen(
 class Milestones:
     """What one shard has told. Pickled with the shard: it must not hold what a resume gives anew."""
 
-    _hourly: tuple[list[Alert], I32, F64] | None = None
-    """Alerts on the hour that are active, their merchants' rows and thresholds; None: to be looked for."""
-
     def __init__(self) -> None:
         self.recent: deque[Alert] = deque(maxlen=REMEMBERED)
         self.active: dict[str, Alert] = {}
@@ -185,29 +182,21 @@ class Milestones:
         if len(self.active) >= MOST_ACTIVE:
             self._end(next(iter(self.active.values())))
         self.active[alert.alert_id] = alert
-        self._hourly = None
         self.recent.append(alert)
         self._untold.append(alert)
 
     def _end(self, alert: Alert) -> None:
         del self.active[alert.alert_id]
-        self._hourly = None
         self._ended.append(alert.alert_id)
 
     def _end_active(self, columns: MerchantColumns, baselines: Baselines, book: Book) -> None:
         """Alerts on the hour end when the closed hour falls below their step."""
-        if self._hourly is None:
-            alerts = [a for a in self.active.values() if a.rule == SALES_1H]
-            rows = np.array([book.merchants.add(a.subject) for a in alerts], np.int32)
-            self._hourly = alerts, rows, np.array([a.threshold for a in alerts])
-        alerts, rows, thresholds = self._hourly
-        if not alerts:
-            return
-        base = columns.baseline[rows]
-        daily = np.where(base != NO_BASELINE, baselines.gmv[base], np.nan)
-        holds = ratio(columns.closed[rows, GMV_1H], daily) >= thresholds  # not where it is absent
-        for i in np.flatnonzero(~holds).tolist():
-            self._end(alerts[i])
+        for alert in [a for a in self.active.values() if a.rule == SALES_1H]:
+            row = book.merchants.add(alert.subject)
+            base = int(columns.baseline[row])
+            daily = float(baselines.gmv[base]) if base != NO_BASELINE else np.nan
+            if not daily > 0 or columns.closed[row, GMV_1H] / daily < alert.threshold:
+                self._end(alert)
 
     def begin_day(self, rows: Rows, columns: MerchantColumns, baselines: Baselines, book: Book) -> None:
         """A new local day of the merchants in ``rows``: steps can be told again."""
