@@ -84,10 +84,11 @@ class WarRoomProcess:
 
     @property
     def pids(self) -> list[int]:
-        """The workers that live now."""
+        """The workers that live now; what they are forked from has ended before they count."""
         try:
             tasks = list(Path(f"/proc/{self.process.pid}/task").iterdir())
-            return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+            children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
+            return [pid for pid in children if _name(pid).startswith("warroom-w")]
         except OSError:
             return []
 
@@ -129,6 +130,10 @@ class WarRoomProcess:
             self.note_peaks()
             time.sleep(LOOK_SECONDS)
         return time.perf_counter() - started
+
+
+def _name(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text()
 
 
 def _status_kib(pid: int, name: str) -> int:

@@ -68,12 +68,12 @@ def test_a_supervisor_starts_workers_before_it_imports_anything_that_takes_its_t
     slow = {"numba", "numpy", "polars", "redis", "confluent_kafka", "prometheus_client"}
     look = "import sys, warroom.cli, warroom.run_command; print(*sys.modules)"
     known = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout
-    assert "warroom.candidate" in known.split()
+    assert "warroom.zygote" in known.split()
     assert slow & set(known.split()) == set()
 
 
-def test_a_worker_imports_nothing_that_only_reading_settings_or_talking_to_people_needs() -> None:
-    look = "import sys, warroom.worker, warroom.process; print(*sys.modules)"
+def test_what_workers_are_forked_from_imports_nothing_that_only_settings_or_people_need() -> None:
+    look = "import sys, warroom.zygote_process, warroom.process; print(*sys.modules)"
     known = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout
     assert "flows.war_room" in known.split()
     assert {"pydantic", "typer", "rich", "polars"} & set(known.split()) == set()

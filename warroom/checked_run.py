@@ -13,7 +13,7 @@ from warroom.hosts import Membership, on_this_machine
 from warroom.preflight import Interrupted, check_ports, check_redis, topic_partitions
 from warroom.run_number import RunNumbers
 from warroom.settings import Settings
-from warroom.standby import Standbys
+from warroom.standby import Standby
 from warroom.state_directory import Layout, StateDirectory
 from warroom.supervisor import Supervisor, Wishes
 
@@ -27,13 +27,13 @@ def check_and_run(
     here: tuple[int, ...],
     machines: Membership | None,
     wishes: Wishes,
-    standbys: Standbys,
+    standby: Standby,
     *,
     profile: bool,
 ) -> None:
     """Run the war room. ``here``: indexes of this machine's workers. Raises ``WarroomError``."""
     try:
-        _run(job, here, machines, wishes, standbys, profile)
+        _run(job, here, machines, wishes, standby, profile)
     except Interrupted:
         log.info("stopped before the workers were started")
 
@@ -43,7 +43,7 @@ def _run(
     here: tuple[int, ...],
     machines: Membership | None,
     wishes: Wishes,
-    standbys: Standbys,
+    standby: Standby,
     profile: bool,
 ) -> None:
     settings, metrics = job.settings, job.settings.metrics
@@ -66,7 +66,7 @@ def _run(
                 wishes,
                 lambda: machines or on_this_machine(settings.engine.workers),
                 numbers.take,
-                standbys,
+                standby,
             ).run()
 
 

@@ -21,12 +21,22 @@ _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+def process_control(option: int, value: int) -> None:
+    """``prctl(2)`` of this process with one argument."""
+    _libc.prctl(option, value, 0, 0, 0)
+
+
+def die_with(parent_pid: int) -> None:
+    """Let the kernel kill this process when its parent ends; at once if that was another one already."""
+    process_control(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
+    if os.getppid() != parent_pid:  # it ended before the call above
+        os._exit(1)
+
+
 def _die_with(parent_pid: int, blocked: Collection[signal.Signals]) -> Callable[[], None]:
     def between_fork_and_exec() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
-        _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-        if os.getppid() != parent_pid:  # it died before the call above
-            os._exit(1)
+        die_with(parent_pid)
 
     return between_fork_and_exec
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from operators.redis_run import Run
-from warroom.candidate import Candidate
+from warroom.adopted import Adopted
 from warroom.hosts import Membership
 from warroom.post import REFUSED, TAKEN_ALONG, Post
 from warroom.settings import Settings
 from warroom.waiting import wait_until
 from warroom.wiring import options_of, process_options_of
 from warroom.worker_report import Listener
+from warroom.zygote import Worker
 
 SETTLE_SECONDS: Final = 0.3
 WAR_ROOM: Final = "warroom.process:war_room"
@@ -37,7 +37,7 @@ class Member:
     """One worker process."""
 
     index: int
-    process: subprocess.Popen[bytes]
+    process: Adopted
     listener: Listener
 
 
@@ -56,13 +56,13 @@ class Ending:
 
 
 class Cluster:
-    """Workers of one run, of processes that ``take`` gives. ``restarts``: failed runs before it.
+    """Workers of one run, as ``fork`` gives them. ``restarts``: failed runs before it.
 
     ``started_at_s``, ``failed_at_s``: monotonic seconds; the second is when trouble was noticed.
     """
 
     def __init__(
-        self, job: Job, membership: Membership, run: Run, take: Callable[[], Candidate], restarts: int = 0
+        self, job: Job, membership: Membership, run: Run, fork: Callable[[Post], Worker], restarts: int = 0
     ) -> None:
         self.started_at_s = time.monotonic()
         self.failed_at_s: float | None = None
@@ -70,19 +70,22 @@ class Cluster:
         self.members: list[Member] = []
         flow = options_of(job.settings, bounded=job.bounded)
         process = process_options_of(job.settings)
+        self._missing: Ending | None = None
         for index in membership.local:
-            worker = take()
-            worker.call(
-                Post(
-                    index=index,
-                    addresses=membership.addresses,
-                    run=run,
-                    flow=flow,
-                    process=process,
-                    start_over=job.start_over,
-                    restarts=restarts,
-                )
+            post = Post(
+                index=index,
+                addresses=membership.addresses,
+                run=run,
+                flow=flow,
+                process=process,
+                start_over=job.start_over,
+                restarts=restarts,
             )
+            try:
+                worker = fork(post)
+            except OSError as error:
+                self._missing = Ending(f"worker {index} could not be started: {error}", certain=True)
+                break
             self.members.append(Member(index, worker.process, worker.listener))
 
     @property
@@ -101,8 +104,8 @@ class Cluster:
         return all(m.listener.consuming for m in self.members)
 
     def trouble(self) -> Ending | None:
-        """A worker that is dead, hung or refusing; None while all is well or all have drained."""
-        first = self._worst()
+        """A worker that is missing, dead, hung or refusing; None while all is well or all have drained."""
+        first = self._missing or self._worst()
         if first is not None and self.failed_at_s is None:
             self.failed_at_s = time.monotonic()
         if first is None or first.certain:

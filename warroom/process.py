@@ -21,7 +21,7 @@ from warroom.post import Post
 
 
 def prepare() -> None:
-    """Load every compiled function, by use; for a process that stands by."""
+    """Load every compiled function, by use; before a worker is forked."""
     with TemporaryDirectory(prefix="warroom-standby-") as directory:
         warm(Path(directory))
 

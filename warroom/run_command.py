@@ -8,7 +8,7 @@ from contextlib import closing
 from warroom.cluster import Job
 from warroom.hosts import of_several_machines
 from warroom.settings import Settings
-from warroom.standby import Standbys
+from warroom.standby import Standby
 from warroom.supervisor import heard_wishes
 
 
@@ -26,9 +26,9 @@ def run(
     machines = of_several_machines(hosts, index, environment)
     here = machines.local if machines else tuple(range(settings.engine.workers))
     job = Job(settings, bounded, start_over)
-    with heard_wishes() as wishes, closing(Standbys(job.flow)) as standbys:
-        standbys.begin(len(here))
+    with heard_wishes() as wishes, closing(Standby(job.flow)) as standby:
+        standby.begin()
         # The clients of Kafka and Redis take a while to import: not before the workers are on their way.
         from warroom.checked_run import check_and_run
 
-        check_and_run(job, here, machines, wishes, standbys, profile=profile)
+        check_and_run(job, here, machines, wishes, standby, profile=profile)

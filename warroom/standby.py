@@ -1,7 +1,7 @@
-"""Processes that stand by to replace workers: started in quiet times, ready when one dies.
+"""Where the workers of every run come from: a zygote, kept at hand where that is wanted.
 
-A start from nothing costs a worker one to three seconds of CPU before it can read its state: the interpreter,
-the packages, the compiled kernels. Who stands by has spent them.
+A start from nothing costs one to three seconds of CPU before a worker can read its state: the interpreter,
+the packages, the compiled kernels. A zygote that stands by has spent them for all.
 """
 
 from __future__ import annotations
@@ -11,73 +11,74 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from warroom.candidate import Candidate
+from warroom.post import Post
+from warroom.zygote import Worker, Zygote
 
 log = logging.getLogger(__name__)
 
 QUIET_SECONDS: Final = 2.0
-"""A run gets this long to itself before others are made ready beside it."""
+"""A run gets this long to itself before the zygote gets ready beside it."""
 RETRY_SECONDS: Final = 30.0
-"""Pause after a standby that ended by itself."""
+"""Pause after a zygote that ended by itself."""
 
 
-class Standbys:
-    """Keeps processes ready that can run ``flow``, as many as are wanted; none at first.
-
-    They are made ready one after the other. ``now``: monotonic seconds.
-    """
+class Standby:
+    """Gives workers of ``flow``, and keeps their zygote ready to give more. ``now``: monotonic seconds."""
 
     def __init__(self, flow: str, now: Callable[[], float] = time.monotonic) -> None:
         self._flow = flow
-        self._wanted = 0
         self._now = now
-        self._waiting: list[Candidate] = []
+        self._zygote: Zygote | None = None
         self._due_at = 0.0
 
-    def begin(self, count: int) -> None:
-        """Start so many at once, for a run that is about to begin: until it takes them, they import."""
-        self._waiting += [Candidate(self._flow) for _ in range(count)]
+    def begin(self) -> Zygote:
+        """Start a zygote if none lives: until it is asked for workers, it imports. Raises ``OSError``."""
+        self._drop_dead()
+        if self._zygote is None:
+            self._zygote = Zygote(self._flow)
+        return self._zygote
 
     @property
-    def ready(self) -> int:
-        """How many could take over at once, as far as ``tend`` has heard. May be asked from any thread."""
-        return sum(s.lives and s.listener.ready for s in self._waiting)
+    def is_ready(self) -> bool:
+        """Whether workers could begin at once, as far as ``tend`` has heard. May be asked from any thread."""
+        zygote = self._zygote
+        return zygote is not None and zygote.is_ready
 
-    def want(self, count: int) -> None:
-        """From now on keep so many."""
-        self._wanted = count
-
-    def take(self) -> Candidate:
-        """One that lives, the readiest first; a fresh process if there is none."""
-        self._drop_dead()
-        if not self._waiting:
-            return Candidate(self._flow)
-        best = max(self._waiting, key=lambda s: s.is_ready)
-        self._waiting.remove(best)
-        return best
+    def fork(self, post: Post) -> Worker:
+        """A new worker. Raises ``OSError`` if none comes of a fresh zygote either."""
+        try:
+            return self.begin().fork(post)
+        except OSError:
+            self.close()
+            return self.begin().fork(post)
 
     def rest(self) -> None:
         """A run has just begun to work: leave it alone for a while."""
         self._due_at = self._now() + QUIET_SECONDS
 
     def tend(self) -> None:
-        """Start the next one if one is missing and it is time; to be called often."""
+        """Have a zygote get ready when it is time, a new one if it has ended; to be called often."""
         if self._drop_dead():
-            log.warning("a process that stood by has ended; the next one in %g s", RETRY_SECONDS)
+            log.warning("the process that stood by has ended; the next one in %g s", RETRY_SECONDS)
             self._due_at = self._now() + RETRY_SECONDS
-        ready = [s.is_ready for s in self._waiting]
-        if all(ready) and len(ready) < self._wanted and self._now() >= self._due_at:
-            self._waiting.append(Candidate(self._flow, standby=True))
+        if self._now() < self._due_at:
+            return
+        try:
+            zygote = self.begin()
+            zygote.get_ready()
+            zygote.listen()
+        except OSError as error:
+            log.warning("no process stands by (%s); the next try in %g s", error, RETRY_SECONDS)
+            self._due_at = self._now() + RETRY_SECONDS
 
     def close(self) -> None:
-        """End all of them."""
-        for standby in self._waiting:
-            standby.dismiss()
-        self._waiting = []
+        """End the zygote; workers live on."""
+        if self._zygote is not None:
+            self._zygote.close()
+        self._zygote = None
 
     def _drop_dead(self) -> bool:
-        dead = [s for s in self._waiting if not s.lives]
-        for standby in dead:
-            standby.dismiss()
-            self._waiting.remove(standby)
-        return bool(dead)
+        dead = self._zygote is not None and not self._zygote.lives
+        if dead:
+            self.close()
+        return dead

@@ -1,7 +1,7 @@
 """``warroom run``: starts the workers of a cluster, watches them, and starts all again when one fails.
 
 One dead worker ends the others at once (so does Bytewax); state is in the snapshots, so the new run
-goes on where the last one's snapshot stands, in processes that stood by for it where there are any.
+goes on where the last one's snapshot stands, in processes forked from one that stood by.
 Each run takes a greater number from Redis, which fences off whatever is left of the one before.
 """
 
@@ -21,7 +21,7 @@ from operators.redis_run import Run
 from warroom.cluster import Cluster, Ending, Job
 from warroom.errors import WarroomError
 from warroom.hosts import Membership
-from warroom.standby import Standbys
+from warroom.standby import Standby
 from warroom.state_directory import is_full, no_room
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class Supervisor:
     """Keeps one cluster running until it has drained.
 
     ``membership`` is asked before each start (free ports may have been taken), ``take_run`` for each
-    run's number. ``standbys``: processes of ``job.flow`` that may be under way already; closed at the end.
+    run's number. ``standby`` of ``job.flow``: may be under way already; closed at the end.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Supervisor:
         wishes: Wishes,
         membership: Callable[[], Membership],
         take_run: Callable[[], int],
-        standbys: Standbys | None = None,
+        standby: Standby | None = None,
     ) -> None:
         self._job = job
         self._wishes = wishes
@@ -83,19 +83,20 @@ class Supervisor:
         self._told: set[signal.Signals] = set()
         self._asked_at_s = 0.0
         self._failed_at_s: float | None = None
-        self._standbys = standbys or Standbys(job.flow)
+        self._standby = standby or Standby(job.flow)
+        self._keeps_standby = self._settings.standby and not job.bounded
 
     def run(self) -> None:
         """Return when every worker has drained. Raises ``WarroomError`` when it gives up."""
         try:
             self._run()
         finally:
-            self._standbys.close()
+            self._standby.close()
 
     @property
-    def standing_by(self) -> int:
-        """How many processes could replace a worker at once."""
-        return self._standbys.ready
+    def stands_by(self) -> bool:
+        """Whether new workers could begin at once."""
+        return self._standby.is_ready
 
     def _run(self) -> None:
         failures = restarts = 0
@@ -119,9 +120,9 @@ class Supervisor:
         self._told = set()
         run = Run(self._take_run(), uuid.uuid4().hex, time.time_ns() // 1_000_000)
         membership = self._membership()
-        if self._settings.standby and not self._job.bounded:
-            self._standbys.want(len(membership.local))
-        cluster = Cluster(self._job, membership, run, self._standbys.take, restarts)
+        cluster = Cluster(self._job, membership, run, self._standby.fork, restarts)
+        if not self._keeps_standby:
+            self._standby.close()
         log.info("run %d: %d workers started", run.number, len(cluster.members))
         return cluster
 
@@ -142,14 +143,14 @@ class Supervisor:
             time.sleep(LOOK_SECONDS)
 
     def _look_after(self, cluster: Cluster) -> None:
-        """Tell how long a failure lasted; have replacements at hand, once the workers have what they need."""
+        """Tell how long a failure lasted; stand by for the next one, once the workers have what they need."""
         if self._failed_at_s is not None and cluster.consumes:
             log.info("consuming again after %.1f s", time.monotonic() - self._failed_at_s)
             self._failed_at_s = None
         if not cluster.beats:
-            self._standbys.rest()
-        elif not self._told:
-            self._standbys.tend()
+            self._standby.rest()
+        elif self._keeps_standby and not self._told:
+            self._standby.tend()
 
     def _pass_on(self, cluster: Cluster) -> None:
         if self._wishes.finishing and signal.SIGUSR1 not in self._told:

@@ -1,8 +1,7 @@
 """What a worker process tells its supervisor, over a pipe: signs of life, and why it ends.
 
-One line a message: ``ready`` from one that stands by; ``beat``; ``consuming`` once; ``failed: …`` for what a
-new start may mend; ``refused: …`` for what it cannot. The beat comes from the flow itself, so a worker whose
-flow stands still falls silent.
+One line a message: ``beat``; ``consuming`` once; ``failed: …`` for what a new start may mend; ``refused: …``
+for what it cannot. The beat comes from the flow itself, so a worker whose flow stands still falls silent.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from typing import Final
 
 BEAT_SECONDS: Final = 0.5
 _BEAT: Final = "beat"
-_READY: Final = "ready"
 _CONSUMING: Final = "consuming"
 _FAILED: Final = "failed: "
 _REFUSED: Final = "refused: "
@@ -35,10 +33,6 @@ class Reporter:
         if now >= self._next_beat:
             self._next_beat = now + BEAT_SECONDS
             self._say(_BEAT)
-
-    def ready(self) -> None:
-        """Tell that everything is imported and compiled, and only the post is missing."""
-        self._say(_READY)
 
     def consuming(self) -> None:
         """Tell that events are counted here again."""
@@ -69,8 +63,6 @@ class Listener:
     heard_at: float = field(default_factory=time.monotonic)
     """Monotonic seconds of the last sign of life; the start counts as one."""
     beats: int = 0
-    ready: bool = False
-    """It stands by, with everything imported and compiled."""
     consuming: bool = False
     """It has counted events that were new to its run."""
     failure: str | None = None
@@ -94,8 +86,6 @@ class Listener:
             self.failure = line.removeprefix(_FAILED)
         elif line.startswith(_REFUSED):
             self.refusal = line.removeprefix(_REFUSED)
-        elif line == _READY:
-            self.ready = True
         elif line == _CONSUMING:
             self.consuming = True
         else:

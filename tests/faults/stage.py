@@ -42,19 +42,8 @@ class WarRoom:
         return self.log.read_text(errors="replace")
 
     def workers(self) -> list[int]:
-        """Process ids of the workers that live now, without those that stand by."""
-        return [pid for pid in self._children() if not is_standby(pid)]
-
-    def standbys(self) -> list[int]:
-        """Process ids of those that wait to replace a worker."""
-        return [pid for pid in self._children() if is_standby(pid)]
-
-    def _children(self) -> list[int]:
-        found: list[int] = []
-        with contextlib.suppress(OSError):
-            for task in Path(f"/proc/{self.process.pid}/task").iterdir():
-                found += [int(child) for child in (task / "children").read_text().split()]
-        return found
+        """Process ids of the workers that live now."""
+        return workers_of(self.process.pid)
 
     def tell(self, which: signal.Signals) -> None:
         """Send a signal to the supervisor and to every worker."""
@@ -76,13 +65,20 @@ class WarRoom:
         return wait_until(lambda: self.said().count(words) >= times, PATIENCE_SECONDS)
 
 
-def is_standby(pid: int) -> bool:
-    """Whether a process was started to stand by and has not become a worker."""
+def workers_of(supervisor: int) -> list[int]:
+    """Process ids of a supervisor's workers that live now; what they are forked from is none."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{supervisor}/task").iterdir():
+            found += [int(child) for child in (task / "children").read_text().split()]
+    return [pid for pid in found if _name(pid).startswith("warroom-w")]
+
+
+def _name(pid: int) -> str:
     try:
-        name = Path(f"/proc/{pid}/comm").read_text()
-        return b"--standby" in Path(f"/proc/{pid}/cmdline").read_bytes() and not name.startswith("warroom-w")
+        return Path(f"/proc/{pid}/comm").read_text()
     except OSError:
-        return False
+        return ""
 
 
 class Stage:

@@ -14,7 +14,7 @@ from typing import Any, Self
 import redis
 from confluent_kafka import Consumer, TopicPartition
 
-from tests.faults.stage import is_standby
+from tests.faults.stage import workers_of
 from tests.kafka.apache_kafka import ApacheKafka
 from warroom.children import end, free_port
 from warroom.dead_letters import count_dead_letters
@@ -133,7 +133,7 @@ class Stage:
 
     def kill_workers(self, supervisor: subprocess.Popen[bytes]) -> int:
         """``kill -9`` of every worker that lives; how many that were."""
-        found = workers_of(supervisor)
+        found = workers_of(supervisor.pid)
         for pid in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -172,15 +172,6 @@ class Stage:
             )
         self._processes.append(process)
         return process
-
-
-def workers_of(supervisor: subprocess.Popen[bytes]) -> list[int]:
-    """Process ids of the workers that live now."""
-    found: list[int] = []
-    for task in Path(f"/proc/{supervisor.pid}/task").iterdir():
-        with contextlib.suppress(OSError):
-            found += [int(child) for child in (task / "children").read_text().split()]
-    return [pid for pid in found if not is_standby(pid)]
 
 
 def is_so(condition: Any, stage: Stage) -> None:  # noqa: ANN401

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.stage import workers_of
 from tests.kafka.apache_kafka import ApacheKafka
-from tests.kafka.stage import Stage, is_so, workers_of
+from tests.kafka.stage import Stage, is_so
 from warroom.services import EmbeddedRedis
 
 pytestmark = pytest.mark.timeout(300)
@@ -27,7 +28,7 @@ def test_killed_workers_and_another_number_of_them_change_nothing(stage: Stage) 
     alone = stage.war_room(workers=1)
     is_so(lambda: stage.committed().get(f"{stage.orders}/0", 0) > 0, stage)
     assert stage.kill_workers(alone) == 1
-    is_so(lambda: "starting all again" in stage.said() and len(workers_of(alone)) == 1, stage)
+    is_so(lambda: "starting all again" in stage.said() and len(workers_of(alone.pid)) == 1, stage)
     alone.send_signal(signal.SIGTERM)
     assert stage.ran(alone) == 0, stage.said()
     pair = stage.war_room(workers=2)

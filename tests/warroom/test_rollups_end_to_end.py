@@ -15,7 +15,7 @@ from confluent_kafka import Producer
 
 from schemas.rollups import DIMENSIONS
 from schemas.windows import DAY_MS, MEASURES, WINDOWS
-from tests.faults.stage import is_standby
+from tests.faults.stage import workers_of
 from tests.operators.night import encoded, flat_baseline
 from tests.operators.test_rollups import plainly, seeded_night
 from warroom.children import end, free_ports
@@ -79,9 +79,7 @@ class War:
 
     def workers(self) -> list[int]:
         """Process ids of the workers that live now."""
-        tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
-        children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
-        return [child for child in children if not is_standby(child)]
+        return workers_of(self.process.pid)
 
     def finish(self) -> None:
         """Read all that is there, and end."""

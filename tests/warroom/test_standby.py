@@ -1,4 +1,4 @@
-"""Processes that stand by: they replace workers, and are gone when their supervisor is."""
+"""The process that stands by: workers come from it again and again, and it is gone when its supervisor is."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from operators.redis_run import Run
-from tests.faults.stage import is_standby
-from tests.warroom.fake_flow import SCRIPT
+from tests.faults.stage import workers_of
 from tests.warroom.test_supervisor import (
     FLOW,
     Script,
@@ -23,13 +22,12 @@ from tests.warroom.test_supervisor import (
     settings_of,
     supervisor_of,
 )
-from warroom.candidate import Candidate
-from warroom.children import free_port
 from warroom.post import Post
-from warroom.standby import RETRY_SECONDS, Standbys
+from warroom.standby import RETRY_SECONDS, Standby
 from warroom.supervisor import Supervisor, Wishes
 from warroom.waiting import wait_until
-from warroom.wiring import options_of, process_options_of
+from warroom.wiring import options_of
+from warroom.zygote import Worker
 
 PARENT = """
 import sys
@@ -38,12 +36,6 @@ from warroom.supervisor import heard_wishes
 with heard_wishes() as wishes:
     supervisor_of(settings_of(standby=True), wishes).run()
 """
-
-
-@pytest.fixture
-def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Script:
-    monkeypatch.setenv(SCRIPT, str(tmp_path))
-    return Script(tmp_path)
 
 
 class Clock:
@@ -62,20 +54,20 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def standbys(script: Script, clock: Clock) -> Iterator[Standbys]:
-    standbys = Standbys(FLOW, clock)
-    yield standbys
-    standbys.close()
+def standby(script: Script, clock: Clock) -> Iterator[Standby]:
+    standby = Standby(FLOW, clock)
+    yield standby
+    standby.close()
 
 
-def tended(standbys: Standbys, ready: int) -> bool:
-    """Whether so many are ready, soon."""
+def tended(standby: Standby, within_seconds: float = 60) -> bool:
+    """Whether it gets ready, soon."""
 
     def look() -> bool:
-        standbys.tend()
-        return standbys.ready == ready
+        standby.tend()
+        return standby.is_ready
 
-    return wait_until(look, 60)
+    return wait_until(look, within_seconds)
 
 
 def is_gone(pid: int) -> bool:
@@ -99,151 +91,111 @@ def started_here() -> list[int]:
     return [int(child) for child in children_of(os.getpid()) if child not in _not_ours]
 
 
-def standbys_among(children: Iterable[int]) -> list[int]:
-    return [child for child in children if is_standby(child)]
+def zygotes_of(supervisor: int) -> list[int]:
+    workers = workers_of(supervisor)
+    children = [int(child) for child in children_of(supervisor) if child not in _not_ours]
+    return [child for child in children if child not in workers]
 
 
-def standbys_here() -> list[int]:
-    return standbys_among(started_here())
+def ended(worker: Worker) -> int:
+    """The exit code of a worker that ends."""
+    worker.listener.close()
+    return worker.process.wait()
 
 
-def workers_here() -> list[int]:
-    return [child for child in started_here() if not is_standby(child)]
-
-
-def test_as_many_as_are_wanted_get_ready_one_after_the_other(standbys: Standbys) -> None:
-    standbys.want(2)
-    standbys.tend()
-    standbys.tend()
-    assert len(standbys_here()) == 1
-    assert tended(standbys, 2)
-    standbys.tend()
-    assert len(standbys_here()) == 2
-
-
-def test_without_a_wish_there_is_none_and_a_fresh_process_is_taken(standbys: Standbys) -> None:
-    standbys.tend()
+def test_whoever_is_not_tended_starts_nothing(standby: Standby) -> None:
+    standby.rest()
+    standby.tend()
     assert started_here() == []
-    fresh = standbys.take()
-    assert fresh.lives
-    assert not is_standby(fresh.process.pid)
-    fresh.dismiss()
 
 
-def test_processes_under_way_for_a_run_are_taken_for_it(standbys: Standbys) -> None:
-    standbys.begin(2)
-    under_way = workers_here()
-    assert standbys_here() == []
-    taken = [standbys.take(), standbys.take()]
-    assert sorted(one.process.pid for one in taken) == sorted(under_way)
-    for one in taken:
-        one.dismiss()
+def test_one_zygote_is_started_and_gets_ready(standby: Standby) -> None:
+    standby.tend()
+    standby.tend()
+    assert len(started_here()) == 1
+    assert not standby.is_ready
+    assert tended(standby)
+    assert len(started_here()) == 1
 
 
-def test_one_under_way_that_dies_is_replaced_by_a_fresh_process(standbys: Standbys) -> None:
-    standbys.begin(1)
-    (dead,) = workers_here()
+def test_a_zygote_under_way_for_a_run_is_the_one_that_stands_by(standby: Standby, post: Post) -> None:
+    standby.begin()
+    (zygote,) = started_here()
+    worker = standby.fork(post)
+    assert tended(standby)
+    assert ended(worker) == 0
+    assert started_here() == [zygote]
+
+
+def test_a_run_that_has_just_begun_is_left_alone(standby: Standby, clock: Clock) -> None:
+    standby.begin()
+    standby.rest()
+    assert not tended(standby, within_seconds=1)
+    clock.now_s += 60
+    assert tended(standby)
+
+
+@pytest.mark.parametrize("when", ["before it is tended", "after"])
+def test_a_zygote_that_has_died_is_replaced_when_a_worker_is_wanted(
+    standby: Standby, post: Post, when: str
+) -> None:
+    standby.begin()
+    if when == "after":
+        assert tended(standby)
+    (dead,) = started_here()
+    os.kill(dead, signal.SIGKILL)
+    worker = standby.fork(post)
+    assert ended(worker) == 0
+    assert dead not in started_here()
+
+
+def test_a_zygote_that_has_died_in_quiet_times_is_replaced_after_a_pause(
+    standby: Standby, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert tended(standby)
+    (dead,) = started_here()
     os.kill(dead, signal.SIGKILL)
     os.waitid(os.P_PID, dead, os.WEXITED | os.WNOWAIT)
-    fresh = standbys.take()
-    assert fresh.lives
-    assert fresh.process.pid != dead
-    fresh.dismiss()
-
-
-def test_a_run_that_has_just_begun_is_left_alone(standbys: Standbys, clock: Clock) -> None:
-    standbys.want(1)
-    standbys.rest()
-    standbys.tend()
-    assert standbys_here() == []
-    clock.now_s += 60
-    standbys.tend()
-    assert len(standbys_here()) == 1
-
-
-def test_the_ready_one_is_taken_before_one_that_has_just_been_started(standbys: Standbys) -> None:
-    standbys.want(1)
-    assert tended(standbys, 1)
-    (ready,) = standbys_here()
-    standbys.want(2)
-    standbys.tend()
-    taken = standbys.take()
-    assert taken.process.pid == ready
-    taken.dismiss()
-
-
-def test_one_that_has_died_is_not_used_and_replaced_after_a_pause(
-    standbys: Standbys, clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
-    standbys.want(1)
-    assert tended(standbys, 1)
-    (dead,) = standbys_here()
-    os.kill(dead, signal.SIGKILL)
-    assert wait_until(lambda: standbys.ready == 0, 10)
-    standbys.tend()
-    assert "a process that stood by has ended" in caplog.text
-    taken = standbys.take()
-    assert taken.process.pid != dead
-    taken.dismiss()
-    standbys.tend()
-    assert standbys_here() == []
+    standby.tend()
+    assert "the process that stood by has ended" in caplog.text
+    assert (started_here(), standby.is_ready) == ([], False)
     clock.now_s += RETRY_SECONDS
-    assert tended(standbys, 1)
+    assert tended(standby)
 
 
-def test_one_that_has_waited_for_long_is_not_taken_for_hung_once_it_is_called(standbys: Standbys) -> None:
-    standbys.want(1)
-    assert tended(standbys, 1)
-    taken = standbys.take()
-    taken.listener.heard_at = 0.0
-    settings = settings_of()
-    taken.call(
-        Post(
-            index=0,
-            addresses=(f"127.0.0.1:{free_port()}",),
-            run=Run(1, "run", 1),
-            flow=options_of(settings, bounded=True),
-            process=process_options_of(settings),
-            start_over=False,
-        )
-    )
-    assert taken.listener.heard_at > 0
-    assert taken.process.wait(60) == 0  # it has worked through its bounded input
-    taken.listener.close()
-
-
-@pytest.mark.parametrize(("asked", "threads"), [(None, "1"), ("3", "3")])
-def test_a_worker_starts_no_threads_for_algebra_unless_it_is_told_to(
-    asked: str | None, threads: str, monkeypatch: pytest.MonkeyPatch
+def test_where_no_process_can_be_started_the_run_goes_on_and_it_is_tried_again(
+    standby: Standby, clock: Clock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
-    if asked is not None:
-        monkeypatch.setenv("OPENBLAS_NUM_THREADS", asked)
-    candidate = Candidate(FLOW)
-    try:
-        told = Path(f"/proc/{candidate.process.pid}/environ").read_text().split("\0")
-        assert f"OPENBLAS_NUM_THREADS={threads}" in told
-    finally:
-        candidate.dismiss()
-
-
-def test_closing_ends_all_of_them(standbys: Standbys) -> None:
-    standbys.want(1)
-    assert tended(standbys, 1)
-    standbys.close()
+    with monkeypatch.context() as patched:
+        patched.setattr("sys.executable", "/nowhere/python")
+        standby.tend()
+    assert "no process stands by (" in caplog.text
+    standby.tend()
     assert started_here() == []
+    clock.now_s += RETRY_SECONDS
+    assert tended(standby)
 
 
-def with_standbys(script: Script, then: Callable[[Supervisor, list[int]], None]) -> None:
-    """Run two workers and, once two others stand by, do something; then stop."""
+def test_closing_ends_it_and_not_its_workers(standby: Standby, script: Script, post: Post) -> None:
+    settings = settings_of()
+    worker = standby.fork(replace(post, flow=options_of(settings)))
+    standby.close()
+    script.wait_for("started", 1)
+    assert started_here() == [worker.process.pid]
+    worker.process.kill()
+    assert ended(worker) == -signal.SIGKILL
+
+
+def with_standby(script: Script, then: Callable[[Supervisor], None]) -> None:
+    """Run two workers and, once a zygote is ready to replace them, do something; then stop."""
     wishes = Wishes()
     supervisor = supervisor_of(settings_of(standby=True), wishes)
 
     def act() -> None:
         try:
             script.wait_for("started", 2)
-            assert wait_until(lambda: supervisor.standing_by == 2, 60)
-            then(supervisor, standbys_here())
+            assert wait_until(lambda: supervisor.stands_by, 60)
+            then(supervisor)
         finally:
             wishes.stopping = True
 
@@ -252,44 +204,42 @@ def with_standbys(script: Script, then: Callable[[Supervisor, list[int]], None])
     assert started_here() == []
 
 
-def test_standbys_replace_the_workers_when_one_is_killed(script: Script) -> None:
-    replaced: list[tuple[list[int], list[int]]] = []
-
-    def kill_one(supervisor: Supervisor, waiting: list[int]) -> None:
+def test_new_workers_come_from_the_zygote_when_one_is_killed(script: Script) -> None:
+    def kill_one(supervisor: Supervisor) -> None:
+        (zygote,) = zygotes_of(os.getpid())
         script.tell(1, "die")
         script.wait_for("started", 4)
-        replaced.append((sorted(workers_here()), sorted(waiting)))
-        assert wait_until(lambda: supervisor.standing_by == 2, 60)  # and there are new ones
+        assert zygotes_of(os.getpid()) == [zygote]
+        assert len(workers_of(os.getpid())) == 2
 
-    with_standbys(script, kill_one)
-    ((workers, waited),) = replaced
-    assert workers == waited
+    with_standby(script, kill_one)
     assert runs_of(script.lines("stopped")) == ["0 run 2", "1 run 2"]
 
 
-def test_workers_take_no_harm_from_a_standby_that_dies(script: Script) -> None:
-    def kill_standby(supervisor: Supervisor, waiting: list[int]) -> None:
-        os.kill(waiting[0], signal.SIGKILL)
-        assert wait_until(lambda: supervisor.standing_by == 1, 30)
+def test_workers_take_no_harm_from_a_zygote_that_dies(script: Script) -> None:
+    def kill_zygote(supervisor: Supervisor) -> None:
+        (zygote,) = zygotes_of(os.getpid())
+        os.kill(zygote, signal.SIGKILL)
+        assert wait_until(lambda: not supervisor.stands_by, 30)
 
-    with_standbys(script, kill_standby)
+    with_standby(script, kill_zygote)
     assert runs_of(script.lines("started")) == ["0 run 1", "1 run 1"]
     assert runs_of(script.lines("stopped")) == ["0 run 1", "1 run 1"]
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_standbys_end_with_their_supervisor(script: Script, how: signal.Signals) -> None:
+def test_all_end_with_their_supervisor(script: Script, how: signal.Signals) -> None:
     supervisor = subprocess.Popen([sys.executable, "-c", PARENT])
     try:
         script.wait_for("started", 2)
-        assert wait_until(lambda: len(standbys_among(map(int, children_of(supervisor.pid)))) == 2, 60)
         all_of_them = [int(pid) for pid in children_of(supervisor.pid)]
-        assert len(all_of_them) == 4
+        assert len(all_of_them) == 3
+        assert len(zygotes_of(supervisor.pid)) == 1
 
         supervisor.send_signal(how)
 
         assert supervisor.wait(10) == (0 if how == signal.SIGTERM else -signal.SIGKILL)
         assert wait_until(lambda: all(is_gone(pid) for pid in all_of_them), 5)
     finally:
-        supervisor.kill()  # its workers and standbys end with it
+        supervisor.kill()  # all of its children end with it
         supervisor.wait()

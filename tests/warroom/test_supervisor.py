@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.warroom.fake_flow import SCRIPT
 from warroom.cluster import Job
 from warroom.config import Given, load
 from warroom.errors import WarroomError
@@ -64,12 +63,6 @@ class Script:
 
     def wait_for(self, what: str, count: int) -> None:
         assert wait_until(lambda: len(self.lines(what)) >= count, 30), self.lines(what)
-
-
-@pytest.fixture
-def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Script:
-    monkeypatch.setenv(SCRIPT, str(tmp_path))
-    return Script(tmp_path)
 
 
 @contextmanager

@@ -110,11 +110,8 @@ def test_clock_tells_once_that_events_are_counted_which_are_new_to_the_run() -> 
     assert reporter.consumed == 1
 
 
-def test_standby_and_consuming_worker_are_told_apart_from_a_beat(pipe: tuple[Listener, Reporter]) -> None:
+def test_a_worker_that_consumes_is_told_apart_from_a_beat(pipe: tuple[Listener, Reporter]) -> None:
     listener, reporter = pipe
-    reporter.ready()
-    listener.listen()
-    assert (listener.ready, listener.consuming, listener.beats) == (True, False, 0)
     reporter.consuming()
     listener.listen()
     assert (listener.consuming, listener.beats) == (True, 0)

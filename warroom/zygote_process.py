@@ -1,0 +1,90 @@
+"""The process that workers are forked from: ``python -m warroom.zygote_process``, started by the supervisor.
+
+What every worker needs is imported here, once: a second of processor time that a worker would spend before it
+could read its state. A worker that is forked begins within milliseconds, and shares the memory of all that
+does not change. Nothing here starts a thread or holds a connection: neither outlives a fork.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import importlib
+import logging
+import os
+import socket
+import sys
+from collections.abc import Sequence
+
+from warroom.adopted import fork_for
+from warroom.heap import keep_one_heap
+from warroom.post import FORK, READY, read_post
+from warroom.worker import call_itself, work
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do as asked until nobody can ask any more."""
+    keep_one_heap()
+    gc.disable()  # cycles are looked for once a flow runs: among imports it took a tenth of a start
+    given = _parser().parse_args(arguments)
+    supervisor = os.getppid()
+    call_itself("warroom-zygote")
+    with socket.socket(fileno=given.control_fd) as control:
+        # What fails here is told by the worker that needs it.
+        with contextlib.suppress(Exception):
+            importlib.import_module(_module(given.flow))
+        gc.freeze()
+        while True:
+            request, descriptors, _, _ = socket.recv_fds(control, 64, 3)
+            if request == FORK:
+                _fork(supervisor, control, given.flow, *descriptors)
+            elif request:
+                _get_ready(given.flow)
+                control.send(READY)
+            else:
+                return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m warroom.zygote_process")
+    parser.add_argument("--control-fd", type=int, required=True, help="socket on which it is asked")
+    parser.add_argument("--flow", required=True, help="module:function that builds the flow")
+    return parser
+
+
+def _module(flow: str) -> str:
+    return flow.partition(":")[0]
+
+
+def _fork(
+    supervisor: int, control: socket.socket, flow: str, gate: int, post_fd: int, report_fd: int
+) -> None:
+    def be_worker() -> int:
+        control.close()
+        post = read_post(os.pread(post_fd, os.fstat(post_fd).st_size, 0))
+        os.close(post_fd)
+        os.close(gate)
+        code = work(flow, post, report_fd)
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        return code
+
+    control.send(str(fork_for(supervisor, gate, be_worker)).encode())
+    for descriptor in (gate, post_fd, report_fd):
+        os.close(descriptor)
+
+
+def _get_ready(flow: str) -> None:
+    """Load what workers load at first use, where the flow's module has a ``prepare``."""
+    with contextlib.suppress(Exception):
+        prepare = getattr(importlib.import_module(_module(flow)), "prepare", None)
+        if prepare is not None:
+            prepare()
+    gc.collect()
+    gc.freeze()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
