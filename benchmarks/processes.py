@@ -48,7 +48,7 @@ class WarRoomProcess:
         if self.state is None:
             self.state = self._own_state = Path(tempfile.mkdtemp(prefix="warroom-bench-"))
         command = [
-            *(sys.executable, "-m", "warroom.cli", "run", "--brokers", self.brokers),
+            *(sys.executable, "-m", "warroom", "run", "--brokers", self.brokers),
             *("--redis", self.redis_url, "--workers", str(self.workers), "--state", str(self.state)),
             *("--prefix", self.prefix, "--metrics-port", str(self.port), "--sale-opens", SALE_OPENS),
             *(["--bounded"] if self.bounded else []),

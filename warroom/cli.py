@@ -19,6 +19,7 @@ from warroom import flags
 from warroom.config import load
 from warroom.errors import ConfigurationError, WarroomError
 from warroom.phrases import LANGUAGES, Language
+from warroom.standby import Standby
 
 app = typer.Typer(
     add_completion=False,
@@ -43,6 +44,7 @@ Index = Annotated[int | None, typer.Option(help="Which of --hosts this one is, f
 
 @app.command()
 def run(
+    context: typer.Context,
     config: flags.ConfigFile = None,
     brokers: flags.Brokers = None,
     redis: flags.RedisUrl = None,
@@ -81,6 +83,7 @@ def run(
     run_war_room(
         settings,
         os.environ,
+        context.obj,
         bounded=bounded,
         start_over=start_over,
         hosts=hosts,
@@ -218,17 +221,17 @@ def language(name: str) -> Language:
     return "zh" if name == "zh" else "en"
 
 
-def main() -> None:
-    """Run a command and end the process with its exit code."""
+def main(standby: Standby | None = None) -> None:
+    """Run a command and end the process with its exit code. ``standby``: what workers are to come from."""
     logging.basicConfig(level=logging.WARNING, format="warroom: %(message)s", stream=sys.stderr)
     logging.getLogger("warroom").setLevel(logging.INFO)
-    sys.exit(exit_code())
+    sys.exit(exit_code(standby))
 
 
-def exit_code() -> int:
+def exit_code(standby: Standby | None = None) -> int:
     """Run the command of ``sys.argv``; an error becomes a line on standard error."""
     try:
-        return int(app(standalone_mode=False) or 0)
+        return int(app(standalone_mode=False, obj=standby) or 0)
     except WarroomError as error:
         typer.echo(f"warroom: {error}", err=True)
         return error.exit_code
@@ -239,7 +242,3 @@ def exit_code() -> int:
         return 130
     except BrokenPipeError:
         return 0
-
-
-if __name__ == "__main__":
-    main()

@@ -11,15 +11,14 @@ from typing import Final
 from operators.redis_run import Run
 from warroom.adopted import Adopted
 from warroom.hosts import Membership
-from warroom.post import REFUSED, TAKEN_ALONG, Post
+from warroom.post import REFUSED, TAKEN_ALONG, Post, post_text
 from warroom.settings import Settings
 from warroom.waiting import wait_until
 from warroom.wiring import options_of, process_options_of
 from warroom.worker_report import Listener
-from warroom.zygote import Worker
+from warroom.zygote import WAR_ROOM, Worker
 
 SETTLE_SECONDS: Final = 0.3
-WAR_ROOM: Final = "warroom.process:war_room"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ class Cluster:
     """
 
     def __init__(
-        self, job: Job, membership: Membership, run: Run, fork: Callable[[Post], Worker], restarts: int = 0
+        self, job: Job, membership: Membership, run: Run, fork: Callable[[bytes], Worker], restarts: int = 0
     ) -> None:
         self.started_at_s = time.monotonic()
         self.failed_at_s: float | None = None
@@ -82,7 +81,7 @@ class Cluster:
                 restarts=restarts,
             )
             try:
-                worker = fork(post)
+                worker = fork(post_text(post))
             except OSError as error:
                 self._missing = Ending(f"worker {index} could not be started: {error}", certain=True)
                 break

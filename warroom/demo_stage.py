@@ -71,7 +71,7 @@ class Stage:
         self.settings: Settings = load(
             self.config_file, {}, [Given("engine.workers", WORKERS, "demo")]
         ).settings
-        self.war_room = self._spawn("warroom.cli", "run", "--config", self.config_file, "--workers", WORKERS)
+        self.war_room = self._spawn("warroom", "run", "--config", self.config_file, "--workers", WORKERS)
         orders = ["--orders", self._pace.orders] if self._pace.orders is not None else []
         self.web = self._start_web()
         self.load = self._spawn(
@@ -96,7 +96,7 @@ class Stage:
         if find_spec("starlette") is None or find_spec("uvicorn") is None:
             return None
         with self._log("web").open("wb") as output:
-            command = [sys.executable, "-m", "warroom.cli", "web", "--config", str(self.config_file)]
+            command = [sys.executable, "-m", "warroom", "web", "--config", str(self.config_file)]
             process = start(command, output=output, outlive_parent=self._keep)
         self._stack.callback(lambda: None if self._keep else end(process))
         return process
@@ -118,7 +118,7 @@ class Stage:
 
     def raise_if_failed(self) -> None:
         """Raise ``WarroomError`` with the last words of a process that has failed."""
-        for module, process in (("warroom.cli", self.war_room), ("loadgen.cli", self.load)):
+        for module, process in (("warroom", self.war_room), ("loadgen.cli", self.load)):
             code = process.poll()
             if code:
                 words = self._log(module).read_text(errors="replace").strip().splitlines()

@@ -1,4 +1,4 @@
-"""What supervisor, zygote and workers have to agree on: the post, what is asked, the signals, the exit codes.
+"""What supervisor and workers have to agree on: the post, the exit codes.
 
 The supervisor imports this, not ``warroom.worker``, and a worker this, not ``warroom.settings``: what a
 worker is made of takes a second to import, and what checks settings a tenth of that.
@@ -6,7 +6,6 @@ worker is made of takes a second to import, and what checks settings a tenth of 
 
 from __future__ import annotations
 
-import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,14 +18,6 @@ from operators.redis_run import Run
 FAILED: Final = 1
 REFUSED: Final = 3
 TAKEN_ALONG: Final = 4
-FORWARDED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-"""Signals that wait, blocked, until the worker can take them."""
-FORK: Final = b"fork"
-"""Asks the zygote for a worker, whose process id is the answer. Three descriptors come along: a gate, where
-it waits until its supervisor knows of it; its post; the pipe by which it reports."""
-GET_READY: Final = b"get ready"
-"""Asks the zygote to load what workers load at first use. The answer: ``READY``."""
-READY: Final = b"ready"
 
 
 @dataclass(frozen=True, slots=True)

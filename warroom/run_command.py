@@ -1,4 +1,4 @@
-"""``warroom run``: start the processes of the workers, and while they import, check what can be checked."""
+"""``warroom run``: what it works with, before it checks what can be checked and starts its workers."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from warroom.supervisor import heard_wishes
 def run(
     settings: Settings,
     environment: Mapping[str, str],
+    standby: Standby | None = None,
     *,
     bounded: bool = False,
     start_over: bool = False,
@@ -26,9 +27,8 @@ def run(
     machines = of_several_machines(hosts, index, environment)
     here = machines.local if machines else tuple(range(settings.engine.workers))
     job = Job(settings, bounded, start_over)
-    with heard_wishes() as wishes, closing(Standby(job.flow)) as standby:
-        standby.begin()
-        # The clients of Kafka and Redis take a while to import: not before the workers are on their way.
+    with heard_wishes() as wishes, closing(standby or Standby(job.flow)) as standby:
+        # The clients of Kafka and Redis take a while to import: not before settings are known to be good.
         from warroom.checked_run import check_and_run
 
         check_and_run(job, here, machines, wishes, standby, profile=profile)

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from warroom.post import Post
 from warroom.zygote import Worker, Zygote
 
 log = logging.getLogger(__name__)
@@ -44,8 +43,8 @@ class Standby:
         zygote = self._zygote
         return zygote is not None and zygote.is_ready
 
-    def fork(self, post: Post) -> Worker:
-        """A new worker. Raises ``OSError`` if none comes of a fresh zygote either."""
+    def fork(self, post: bytes) -> Worker:
+        """A new worker; ``post``: of ``post_text``. Raises ``OSError`` if a fresh zygote gives none."""
         try:
             return self.begin().fork(post)
         except OSError:

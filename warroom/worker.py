@@ -6,7 +6,6 @@ another worker did.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import gc
 import importlib
@@ -17,7 +16,6 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Final
 
 from bytewax._bytewax import cluster_main
@@ -30,10 +28,12 @@ from operators.process_clock import ProcessClock
 from operators.redis_errors import RedisSinkError
 from warroom.beating_clock import BeatingClock
 from warroom.bytewax_errors import cause_of, note_errors, place_of
+from warroom.children import call_itself
 from warroom.neighbours import wait_for_listeners
-from warroom.post import FAILED, FORWARDED, REFUSED, TAKEN_ALONG, Post
+from warroom.post import FAILED, REFUSED, TAKEN_ALONG, Post
 from warroom.state_directory import EPOCHS, no_room
 from warroom.worker_report import Reporter
+from warroom.zygote import FORWARDED
 
 HOPELESS: Final = (RedisSinkError, OffsetsLostError, AccessRefusedError, MetricsPortError)
 """What starting again cannot mend."""
@@ -69,12 +69,6 @@ def work(flow: str, post: Post, report_fd: int) -> int:
     except BaseException as error:  # Bytewax raises KeyboardInterrupt and its own errors around the cause
         return _ended_by(error, clock, reporter)
     return 0
-
-
-def call_itself(name: str) -> None:
-    """Let ``ps`` and ``top`` tell the processes apart; at most 15 letters."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/comm").write_text(name)
 
 
 def _take_signals(clock: ProcessClock) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -13,9 +14,18 @@ from typing import IO, Final
 
 from warroom.adopted import Adopted, adopt_orphans
 from warroom.children import start
-from warroom.post import FORK, FORWARDED, GET_READY, READY, Post, post_text
 from warroom.worker_report import Listener
 
+WAR_ROOM: Final = "warroom.process:war_room"
+"""``module:function`` that builds the flow of a worker."""
+FORWARDED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+"""Signals that wait, blocked, until the worker can take them."""
+FORK: Final = b"fork"
+"""Asks the zygote for a worker, whose process id is the answer. Three descriptors come along: a gate, where
+it waits until its supervisor knows of it; its post; the pipe by which it reports."""
+GET_READY: Final = b"get ready"
+"""Asks the zygote to load what workers load at first use. The answer: ``READY``."""
+READY: Final = b"ready"
 ANSWER_SECONDS: Final = 60.0
 """A zygote that has not forked within this long, its imports included, hangs."""
 _LITTLE_ALGEBRA: Final = {"OPENBLAS_NUM_THREADS": "1"}
@@ -74,14 +84,14 @@ class Zygote:
         with contextlib.suppress(BlockingIOError):
             self.is_ready |= self._control.recv(64) == READY
 
-    def fork(self, post: Post) -> Worker:
-        """A worker with this post. Raises ``ChildProcessError`` where none can come of this zygote."""
+    def fork(self, post: bytes) -> Worker:
+        """A worker; ``post`` is of ``post_text``. Raises ``ChildProcessError`` if this zygote gives none."""
         with ExitStack() as stack:
             gate, open_gate = _pipe(stack)
             read_report, report = _pipe(stack)
             # A file without a name: a post holds passwords, and arguments are public.
             post_file = stack.enter_context(os.fdopen(os.memfd_create("warroom-post"), "wb", buffering=0))
-            post_file.write(post_text(post))
+            post_file.write(post)
             try:
                 self._control.settimeout(ANSWER_SECONDS)
                 socket.send_fds(self._control, [FORK], [gate.fileno(), post_file.fileno(), report.fileno()])

@@ -18,9 +18,9 @@ import sys
 from collections.abc import Sequence
 
 from warroom.adopted import fork_for
+from warroom.children import call_itself
 from warroom.heap import keep_one_heap
-from warroom.post import FORK, READY, read_post
-from warroom.worker import call_itself, work
+from warroom.zygote import FORK, READY
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,9 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     supervisor = os.getppid()
     call_itself("warroom-zygote")
     with socket.socket(fileno=given.control_fd) as control:
-        # What fails here is told by the worker that needs it.
-        with contextlib.suppress(Exception):
-            importlib.import_module(_module(given.flow))
+        for module in ("warroom.worker", _module(given.flow)):
+            with contextlib.suppress(Exception):  # told by the worker that needs it
+                importlib.import_module(module)
         gc.freeze()
         while True:
             request, descriptors, _, _ = socket.recv_fds(control, 64, 3)
@@ -61,6 +61,10 @@ def _fork(
     supervisor: int, control: socket.socket, flow: str, gate: int, post_fd: int, report_fd: int
 ) -> None:
     def be_worker() -> int:
+        # Imported by ``main``, where no cycles are looked for meanwhile.
+        from warroom.post import read_post
+        from warroom.worker import work
+
         control.close()
         post = read_post(os.pread(post_fd, os.fstat(post_fd).st_size, 0))
         os.close(post_fd)

@@ -119,7 +119,7 @@ class Night:
             self.results = redis.Redis.from_url(self.redis.url, decode_responses=True)
             self._stack.callback(self.results.close)
             self.war_room = self.start(
-                *("warroom.cli", "run", "--brokers", self.broker.address, "--redis", self.redis.url),
+                *("warroom", "run", "--brokers", self.broker.address, "--redis", self.redis.url),
                 *("--workers", WORKERS, "--metrics-port", self.first_port),
                 *("--state", self.directory / "state", "--sale-opens", self._sale_opens),
             )

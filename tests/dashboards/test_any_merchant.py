@@ -19,8 +19,8 @@ pytestmark = THE_NIGHT
 def web(proof: Proof) -> str:
     """Where ``warroom web`` answers over the night's Redis; it ends with the night."""
     port = free_port()
-    proof.night.start("warroom.cli", "web", "--redis", proof.night.redis.url, "--port", port)
-    assert wait_until(lambda: accepts(LOOPBACK, port), 20), proof.night.log("warroom.cli").read_text()
+    proof.night.start("warroom", "web", "--redis", proof.night.redis.url, "--port", port)
+    assert wait_until(lambda: accepts(LOOPBACK, port), 20), proof.night.log("warroom").read_text()
     return f"http://{LOOPBACK}:{port}"
 
 

@@ -114,7 +114,7 @@ class Stage:
         workers: int = 2,
         state: Path | None = None,
         within: tuple[str, ...] = (),
-        module: str = "warroom.cli",
+        module: str = "warroom",
         **given: str,
     ) -> WarRoom:
         """Start ``warroom run``. ``given``: settings of the environment; ``within``: what it is run by."""

@@ -74,7 +74,7 @@ class Stage:
         }
         environment = {**os.environ, **{f"WARROOM_{key}": value for key, value in given.items()}}
         command = [
-            *(sys.executable, "-m", "warroom.cli", "run", "--brokers", brokers or self.kafka.address),
+            *(sys.executable, "-m", "warroom", "run", "--brokers", brokers or self.kafka.address),
             *("--redis", self.redis_url, "--workers", str(workers), "--sale-opens", SALE_OPENS),
             *("--state", str(self.directory / "state"), "--metrics-port", str(self.metrics_port), *flags),
         ]

@@ -144,7 +144,7 @@ def test_a_real_war_room_shows_every_probe_order(
 ) -> None:
     create_topics(broker)
     port = free_port()
-    command = [sys.executable, "-m", "warroom.cli", "run", "--brokers", broker, "--redis", redis_url,
+    command = [sys.executable, "-m", "warroom", "run", "--brokers", broker, "--redis", redis_url,
                "--state", str(tmp_path / "state"), "--metrics-port", str(port)]  # fmt: skip
     with (tmp_path / "log").open("wb") as log:
         war_room = subprocess.Popen(command, stdout=log, stderr=log)

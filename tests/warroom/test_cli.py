@@ -22,7 +22,7 @@ from warroom.waiting import wait_until
 def warroom(*arguments: str, cwd: Path, environment: dict[str, str] | None = None) -> tuple[int, str, str]:
     """Exit code, standard output and standard error of ``warroom ARGUMENTS``."""
     done = subprocess.run(
-        [sys.executable, "-m", "warroom.cli", *arguments],
+        [sys.executable, "-m", "warroom", *arguments],
         cwd=cwd,
         env={**os.environ, **(environment or {})},
         capture_output=True,
@@ -137,7 +137,7 @@ def test_top_without_a_terminal_prints_the_table_once(tmp_path: Path, redis_url:
 def services(tmp_path: Path) -> subprocess.Popen[str]:
     """``warroom services --write warroom.toml``, ready."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "warroom.cli", "services", "--write", "warroom.toml"],
+        [sys.executable, "-m", "warroom", "services", "--write", "warroom.toml"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         text=True,

@@ -43,7 +43,7 @@ def produce(brokers: str, events: list[dict[str, Any]], broken: int = 0) -> None
 def read_to_the_end(brokers: str, redis_url: str, workers: int, directory: Path) -> None:
     """One run of the war room over everything that is there."""
     command = [
-        *(sys.executable, "-m", "warroom.cli", "run", "--bounded", "--brokers", brokers),
+        *(sys.executable, "-m", "warroom", "run", "--bounded", "--brokers", brokers),
         *("--redis", redis_url, "--workers", str(workers), "--state", str(directory / "state")),
         *("--metrics-port", str(free_port()), "--sale-opens", "2019-12-12T00:00:00+08:00"),
     ]
@@ -93,7 +93,7 @@ def test_without_a_click_stream_orders_count_and_no_click_fields_stand(tmp_path:
         produce(broker.address, [order(1, at_ms=DAY_START_MS), click(1, at_ms=DAY_START_MS)])
         (tmp_path / "warroom.toml").write_text('[kafka]\nclicks = ""\n')
         command = [
-            *(sys.executable, "-m", "warroom.cli", "run", "--bounded", "--brokers", broker.address),
+            *(sys.executable, "-m", "warroom", "run", "--bounded", "--brokers", broker.address),
             *("--redis", server.url, "--no-state", "--metrics-port", str(free_port())),
             *("--config", str(tmp_path / "warroom.toml")),
         ]

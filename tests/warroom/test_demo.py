@@ -143,7 +143,7 @@ def test_verdict_fits_eighty_cells(language: Language) -> None:
 def test_small_night_agrees_with_the_oracle_on_real_servers(tmp_path: Path) -> None:
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "warroom.cli", "demo", "--once", "--lang", "en"),
+            *(sys.executable, "-m", "warroom", "demo", "--once", "--lang", "en"),
             *("--orders", "60000", "--speed", "5000", "--json", "report.json"),
         ],
         cwd=tmp_path,
@@ -164,7 +164,7 @@ def test_small_night_agrees_with_the_oracle_on_real_servers(tmp_path: Path) -> N
 
 def test_demo_that_cannot_start_its_load_says_why_in_one_line(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "warroom.cli", "demo", "--once", "--orders", "1"],
+        [sys.executable, "-m", "warroom", "demo", "--once", "--orders", "1"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -97,7 +97,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
             *("--max", "--oracle", oracle),
         )
         run(
-            *("warroom.cli", "run", "--bounded", "--sale-opens", DAY_BEGINS, *brokers, "--redis", server.url),
+            *("warroom", "run", "--bounded", "--sale-opens", DAY_BEGINS, *brokers, "--redis", server.url),
             *("--state", str(directory / "state"), "--metrics-port", str(free_port())),
         )
         verdict = run("loadgen.cli", "verify", "--oracle", oracle, "--redis", server.url)

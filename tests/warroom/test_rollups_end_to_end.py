@@ -64,7 +64,7 @@ class War:
     def __init__(self, broker: str, redis_url: str, directory: Path, workers: int) -> None:
         self.log = directory / "warroom.log"
         self._command = [
-            *(sys.executable, "-m", "warroom.cli", "run", "--brokers", broker, "--redis", redis_url),
+            *(sys.executable, "-m", "warroom", "run", "--brokers", broker, "--redis", redis_url),
             *("--workers", str(workers), "--state", str(directory / "state")),
             *("--sale-opens", "2019-12-12T00:00:00+08:00", "--metrics-port", str(free_ports(workers))),
         ]

@@ -22,7 +22,7 @@ from tests.warroom.test_supervisor import (
     settings_of,
     supervisor_of,
 )
-from warroom.post import Post
+from warroom.post import Post, post_text
 from warroom.standby import RETRY_SECONDS, Standby
 from warroom.supervisor import Supervisor, Wishes
 from warroom.waiting import wait_until
@@ -121,7 +121,7 @@ def test_one_zygote_is_started_and_gets_ready(standby: Standby) -> None:
 def test_a_zygote_under_way_for_a_run_is_the_one_that_stands_by(standby: Standby, post: Post) -> None:
     standby.begin()
     (zygote,) = started_here()
-    worker = standby.fork(post)
+    worker = standby.fork(post_text(post))
     assert tended(standby)
     assert ended(worker) == 0
     assert started_here() == [zygote]
@@ -144,7 +144,7 @@ def test_a_zygote_that_has_died_is_replaced_when_a_worker_is_wanted(
         assert tended(standby)
     (dead,) = started_here()
     os.kill(dead, signal.SIGKILL)
-    worker = standby.fork(post)
+    worker = standby.fork(post_text(post))
     assert ended(worker) == 0
     assert dead not in started_here()
 
@@ -178,7 +178,7 @@ def test_where_no_process_can_be_started_the_run_goes_on_and_it_is_tried_again(
 
 def test_closing_ends_it_and_not_its_workers(standby: Standby, script: Script, post: Post) -> None:
     settings = settings_of()
-    worker = standby.fork(replace(post, flow=options_of(settings)))
+    worker = standby.fork(post_text(replace(post, flow=options_of(settings))))
     standby.close()
     script.wait_for("started", 1)
     assert started_here() == [worker.process.pid]

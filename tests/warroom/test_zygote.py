@@ -14,11 +14,10 @@ import pytest
 
 from tests.warroom.test_standby import ended
 from tests.warroom.test_supervisor import FLOW, Script, children_of, settings_of
-from warroom.cluster import WAR_ROOM
-from warroom.post import Post
+from warroom.post import Post, post_text
 from warroom.waiting import wait_until
 from warroom.wiring import options_of
-from warroom.zygote import Zygote
+from warroom.zygote import WAR_ROOM, Zygote
 
 FORKS_FOR_ITSELF = """
 import os
@@ -42,7 +41,7 @@ def endless(post: Post) -> Post:
 
 
 def test_a_worker_is_a_child_of_who_asked_and_its_exit_code_is_known(zygote: Zygote, post: Post) -> None:
-    worker = zygote.fork(post)
+    worker = zygote.fork(post_text(post))
     assert str(worker.process.pid) in children_of(os.getpid())
     assert ended(worker) == 0
     assert worker.process.poll() == worker.process.returncode == 0
@@ -50,7 +49,7 @@ def test_a_worker_is_a_child_of_who_asked_and_its_exit_code_is_known(zygote: Zyg
 
 
 def test_what_ended_a_worker_is_known(zygote: Zygote, endless: Post, script: Script) -> None:
-    worker = zygote.fork(endless)
+    worker = zygote.fork(post_text(endless))
     script.wait_for("started", 1)
     assert worker.process.poll() is None
     os.kill(worker.process.pid, signal.SIGABRT)
@@ -59,11 +58,11 @@ def test_what_ended_a_worker_is_known(zygote: Zygote, endless: Post, script: Scr
 
 
 def test_a_worker_keeps_nothing_of_its_zygote_open(zygote: Zygote, endless: Post, script: Script) -> None:
-    worker = zygote.fork(endless)
+    worker = zygote.fork(post_text(endless))
     script.wait_for("started", 1)
     zygote.process.kill()
     with pytest.raises(ChildProcessError, match="the process that forks workers does not answer: "):
-        zygote.fork(endless)
+        zygote.fork(post_text(endless))
     assert worker.process.poll() is None
     worker.process.kill()
     assert ended(worker) == -signal.SIGKILL
@@ -103,22 +102,22 @@ def test_no_threads_for_algebra_unless_they_are_asked_for(
         zygote.close()
 
 
-@pytest.mark.parametrize(("opened", "says"), [(True, ["worked", "7"]), (False, ["1"])])
-def test_who_is_forked_works_only_once_somebody_knows_of_it(opened: bool, says: list[str]) -> None:
-    program = (
-        FORKS_FOR_ITSELF
-        + f"""
-def work():
-    os.write(1, b"worked\\n")
-    return 7
-
-if {opened}:
-    os.write(open_gate, b".")
-os.close(open_gate)
-print(Adopted(fork_for(os.getpid(), gate, work)).wait())
+def test_who_is_forked_works_once_somebody_knows_of_it() -> None:
+    program = """
+forked = Adopted(fork_for(os.getpid(), gate, lambda: os.write(1, b"worked\\n")))
+assert forked.poll() is None
+os.write(open_gate, b".")
+print(forked.wait())
 """
-    )
-    assert said_by(program) == says
+    assert said_by(FORKS_FOR_ITSELF + program) == ["worked", "7"]
+
+
+def test_who_is_forked_ends_when_nobody_will_know_of_it() -> None:
+    program = """
+os.close(open_gate)
+print(Adopted(fork_for(os.getpid(), gate, lambda: os.write(1, b"worked\\n"))).wait())
+"""
+    assert said_by(FORKS_FOR_ITSELF + program) == ["1"]
 
 
 def test_who_forks_learns_that_there_can_be_no_more_processes() -> None:

@@ -66,7 +66,7 @@ class WebServer:
         return f"http://{LOOPBACK}:{self.port}"
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "warroom.cli", "web", "--redis", self.redis_url]
+        command = [sys.executable, "-m", "warroom", "web", "--redis", self.redis_url]
         command += ["--port", str(self.port), "--sale-opens", "2019-12-12T00:00:00+08:00", *self.arguments]
         self.process = start(command, environment={**plain_environment(), **self.environment})
         assert wait_until(lambda: accepts(LOOPBACK, self.port), READY_SECONDS)
@@ -178,7 +178,7 @@ class RealNight:
             + '[state]\ndirectory = "state"\n'
         )
         self.producer = Producer(quiet_client(self.broker.address))
-        command = [sys.executable, "-m", "warroom.cli", "run", "--config", str(config)]
+        command = [sys.executable, "-m", "warroom", "run", "--config", str(config)]
         self.flow = start(command, environment=plain_environment())
         stack.callback(end, self.flow)
         self.web = WebServer(self.redis.url, ("--config", str(config)))

@@ -153,7 +153,7 @@ def test_empty_redis_is_no_error(web: WebServer, night: Night) -> None:
 
 
 def run_web(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "warroom.cli", "web", *arguments]
+    command = [sys.executable, "-m", "warroom", "web", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
@@ -170,7 +170,7 @@ def test_token_that_is_too_short_is_told_and_not_shown() -> None:
     import os
 
     environment = {**os.environ, "WARROOM_WEB__TOKEN": "short"}
-    command = [sys.executable, "-m", "warroom.cli", "web", "--port", str(free_port())]
+    command = [sys.executable, "-m", "warroom", "web", "--port", str(free_port())]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
     assert done.returncode == 2
     assert "must be a secret of 16 to 256 visible ASCII characters" in done.stderr
