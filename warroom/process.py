@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from bytewax.dataflow import Dataflow
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -20,10 +19,9 @@ from warroom.beating_clock import BeatingClock
 from warroom.post import Post
 
 
-def prepare() -> None:
-    """Load every compiled function, by use; before a worker is forked."""
-    with TemporaryDirectory(prefix="warroom-standby-") as directory:
-        warm(Path(directory))
+def prepare(scratch: Path) -> None:
+    """Load every compiled function, by use, before a worker is forked; ``scratch``: an empty directory."""
+    warm(scratch)
 
 
 @contextmanager

@@ -10,11 +10,14 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from warroom.adopted import Adopted, adopt_orphans
 from warroom.children import start
 from warroom.worker_report import Listener
+
+if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
 
 WAR_ROOM: Final = "warroom.process:war_room"
 """``module:function`` that builds the flow of a worker."""
@@ -23,8 +26,9 @@ FORWARDED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 FORK: Final = b"fork"
 """Asks the zygote for a worker, whose process id is the answer. Three descriptors come along: a gate, where
 it waits until its supervisor knows of it; its post; the pipe by which it reports."""
-GET_READY: Final = b"get ready"
-"""Asks the zygote to load what workers load at first use. The answer: ``READY``."""
+GET_READY: Final = b"get ready in "
+"""Asks the zygote to load what workers load at first use; the path of an empty directory for its files
+follows. The answer: ``READY``."""
 READY: Final = b"ready"
 ANSWER_SECONDS: Final = 60.0
 """A zygote that has not forked within this long, its imports included, hangs."""
@@ -50,7 +54,7 @@ class Zygote:
     def __init__(self, flow: str) -> None:
         self.is_ready = False
         """It has loaded what workers load at first use."""
-        self._gets_ready = False
+        self._scratch: TemporaryDirectory[str] | None = None
         adopt_orphans(True)
         self._control, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with control, ExitStack() as undo:
@@ -74,9 +78,11 @@ class Zygote:
 
     def get_ready(self) -> None:
         """Have it load what workers load at first use, once; ``listen`` until it ``is_ready``."""
-        if not self._gets_ready:
-            self._gets_ready = True
-            self._control.send(GET_READY)
+        if self._scratch is None:
+            from tempfile import TemporaryDirectory  # it takes its time, and a start does without
+
+            self._scratch = TemporaryDirectory(prefix="warroom-standby-")
+            self._control.send(GET_READY + os.fsencode(self._scratch.name))
 
     def listen(self) -> None:
         """Take what it says, without waiting."""
@@ -119,6 +125,8 @@ class Zygote:
 
     def _let_go(self) -> None:
         self._control.close()
+        if self._scratch is not None:
+            self._scratch.cleanup()
         adopt_orphans(False)
 
 

@@ -16,11 +16,16 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
 
 from warroom.adopted import fork_for
 from warroom.children import call_itself
 from warroom.heap import keep_one_heap
-from warroom.zygote import FORK, READY
+from warroom.zygote import FORK, GET_READY, READY
+
+LONGEST_REQUEST: Final = 8_192
+"""Bytes: a path has at most 4,096."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,12 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 importlib.import_module(module)
         gc.freeze()
         while True:
-            request, descriptors, _, _ = socket.recv_fds(control, 64, 3)
+            request, descriptors, _, _ = socket.recv_fds(control, LONGEST_REQUEST, 3)
             if request == FORK:
                 _fork(supervisor, control, given.flow, *descriptors)
             elif request:
-                _get_ready(given.flow)
-                control.send(READY)
+                scratch = Path(os.fsdecode(request.removeprefix(GET_READY)))
+                with contextlib.suppress(Exception):  # it does not say that it is ready
+                    _get_ready(given.flow, scratch)
+                    control.send(READY)
             else:
                 return 0
 
@@ -80,12 +87,11 @@ def _fork(
         os.close(descriptor)
 
 
-def _get_ready(flow: str) -> None:
+def _get_ready(flow: str, scratch: Path) -> None:
     """Load what workers load at first use, where the flow's module has a ``prepare``."""
-    with contextlib.suppress(Exception):
-        prepare = getattr(importlib.import_module(_module(flow)), "prepare", None)
-        if prepare is not None:
-            prepare()
+    prepare = getattr(importlib.import_module(_module(flow)), "prepare", None)
+    if prepare is not None:
+        prepare(scratch)
     gc.collect()
     gc.freeze()
 

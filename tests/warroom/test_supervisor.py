@@ -17,9 +17,12 @@ from warroom.cluster import Job
 from warroom.config import Given, load
 from warroom.errors import WarroomError
 from warroom.hosts import on_this_machine
+from warroom.post import read_post
 from warroom.settings import Settings
+from warroom.standby import Standby
 from warroom.supervisor import Supervisor, Wishes
 from warroom.waiting import wait_until
+from warroom.zygote import Worker
 
 FLOW = "tests.warroom.fake_flow:build"
 PARENT = """
@@ -186,6 +189,27 @@ def test_too_many_failures_in_a_row_end_the_run_with_the_reason(script: Script) 
     assert [run for run in runs_of(script.lines("started")) if run[0] == "0"] == [
         "0 run 1", "0 run 2", "0 run 3",
     ]  # fmt: skip
+
+
+def test_a_worker_that_cannot_be_started_is_a_failure_and_takes_the_others_along(script: Script) -> None:
+    """It is tried again as after any failure, and no worker of such a run goes on."""
+    forked: list[Worker] = []
+
+    class OneEach(Standby):
+        def fork(self, post: bytes) -> Worker:
+            if read_post(post).index:
+                raise OSError("no more processes")
+            forked.append(super().fork(post))
+            return forked[-1]
+
+    supervisor = supervisor_of(settings_of(), Wishes())
+    supervisor._standby = OneEach(FLOW)
+    with pytest.raises(WarroomError) as caught:
+        supervisor.run()
+    assert str(caught.value) == (
+        "gave up after 3 failures in a row; the last: worker 1 could not be started: no more processes"
+    )
+    assert [worker.process.returncode for worker in forked] == [-signal.SIGKILL] * 3
 
 
 def test_failure_after_a_steady_while_is_the_first_again(script: Script) -> None:

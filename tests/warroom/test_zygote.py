@@ -73,12 +73,7 @@ def test_there_is_nothing_that_a_fork_would_lose(tmp_path: Path) -> None:
     zygote = Zygote(WAR_ROOM)
     try:
         zygote.get_ready()
-
-        def is_ready() -> bool:
-            zygote.listen()
-            return zygote.is_ready
-
-        assert wait_until(is_ready, 120)
+        assert is_ready_soon(zygote)
         process = Path(f"/proc/{zygote.process.pid}")
         assert len(list((process / "task").iterdir())) == 1
         opened = [str(descriptor.readlink()) for descriptor in (process / "fd").iterdir()]
@@ -100,6 +95,20 @@ def test_no_threads_for_algebra_unless_they_are_asked_for(
         assert f"OPENBLAS_NUM_THREADS={threads}" in told
     finally:
         zygote.close()
+
+
+@pytest.mark.parametrize("when", ["at once", "when it is ready"])
+def test_nothing_is_left_of_getting_ready(
+    zygote: Zygote, when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    zygote.get_ready()
+    (scratch,) = tmp_path.iterdir()
+    (scratch / "snapshot").touch()
+    if when == "when it is ready":
+        assert is_ready_soon(zygote)
+    zygote.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_who_is_forked_works_once_somebody_knows_of_it() -> None:
@@ -138,6 +147,14 @@ for forks in ([no_more], [fork, no_more]):
 """
     )
     assert said_by(program) == ["[Errno 11] no more processes", "no more processes"]
+
+
+def is_ready_soon(zygote: Zygote) -> bool:
+    def look() -> bool:
+        zygote.listen()
+        return zygote.is_ready
+
+    return wait_until(look, 120)
 
 
 def said_by(program: str) -> list[str]:
