@@ -20,6 +20,7 @@ import redis
 
 from dashboards.prometheus.scraping import targets_file
 from tests.dashboards.servers import PrometheusServer
+from tests.faults.stage import workers_of
 from warroom.children import LOOPBACK, end, free_port, free_ports, start
 from warroom.services import EmbeddedBroker, EmbeddedRedis, create_topics
 from warroom.waiting import wait_until
@@ -176,9 +177,7 @@ class Night:
 
     def kill_a_worker(self) -> None:
         """``kill -9`` one worker; return when all have been started again and are scraped."""
-        tasks = Path(f"/proc/{self.war_room.pid}/task").iterdir()
-        workers = [int(child) for task in tasks for child in (task / "children").read_text().split()]
-        os.kill(workers[0], signal.SIGKILL)
+        os.kill(workers_of(self.war_room.pid)[0], signal.SIGKILL)
         self.wait("a restart is seen", "min(warroom_restarts_total) == 1 and sum(up{job='warroom'}) == 2")
 
     def wait(self, what: str, expr: str, timeout_s: float = PATIENCE_S) -> float:
