@@ -127,8 +127,8 @@ def test_a_zygote_under_way_for_a_run_is_the_one_that_stands_by(standby: Standby
     assert started_here() == [zygote]
 
 
-def test_a_run_that_has_just_begun_is_left_alone(standby: Standby, clock: Clock) -> None:
-    standby.begin()
+def test_a_run_that_has_just_begun_is_left_alone(standby: Standby, clock: Clock, post: Post) -> None:
+    assert ended(standby.fork(post_text(post))) == 0  # by now the zygote has nothing else to do
     standby.rest()
     assert not tended(standby, within_seconds=1)
     clock.now_s += 60
