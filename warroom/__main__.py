@@ -5,6 +5,7 @@ Those imports take three times as long as the command line's and the settings' t
 
 from __future__ import annotations
 
+import signal
 import sys
 from contextlib import closing, suppress
 
@@ -14,6 +15,8 @@ from warroom.zygote import WAR_ROOM
 
 def main() -> None:
     """Run a command and end the process with its exit code."""
+    # Who ignores it, as some inits leave it to their children, never learns how a child ended.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     with closing(Standby(WAR_ROOM)) as standby:
         if sys.argv[1:2] == ["run"] and "--help" not in sys.argv:
             with suppress(OSError):  # told when a worker is wanted

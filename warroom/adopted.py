@@ -20,7 +20,7 @@ _PR_SET_CHILD_SUBREAPER: Final = 36
 
 
 def adopt_orphans(wanted: bool) -> None:
-    """Whether this process becomes the parent of descendants that lose theirs."""
+    """Whether this process becomes the parent of descendants that lose theirs. Raises ``OSError``."""
     process_control(_PR_SET_CHILD_SUBREAPER, int(wanted))
 
 

@@ -23,8 +23,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def process_control(option: int, value: int) -> None:
-    """``prctl(2)`` of this process with one argument."""
-    _libc.prctl(option, value, 0, 0, 0)
+    """``prctl(2)`` of this process with one argument. Raises ``OSError``."""
+    if _libc.prctl(option, value, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), f"prctl({option}, {value}): {os.strerror(ctypes.get_errno())}")
 
 
 def die_with(parent_pid: int) -> None:

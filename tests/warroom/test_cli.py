@@ -172,3 +172,25 @@ def test_services_do_not_overwrite_a_configuration(tmp_path: Path) -> None:
     assert code == 1
     assert complaint == "warroom: --write: warroom.toml exists; remove it or name another file\n"
     assert (tmp_path / "warroom.toml").read_text() == "# mine\n"
+
+
+def test_how_children_end_is_learnt_also_where_that_was_to_be_ignored(
+    tmp_path: Path,
+) -> None:
+    program = """
+import signal, sys
+from warroom.__main__ import main
+sys.argv = ["warroom", "config"]
+try:
+    main()
+finally:
+    print(signal.getsignal(signal.SIGCHLD).name)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
+    )
+    assert done.stdout.splitlines()[-1] == "SIG_DFL", done.stderr
