@@ -24,12 +24,14 @@ WAR_ROOM: Final = "warroom.process:war_room"
 FORWARDED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 """Signals that wait, blocked, until the worker can take them."""
 FORK: Final = b"fork"
-"""Asks the zygote for a worker, whose process id is the answer. Three descriptors come along: a gate, where
-it waits until its supervisor knows of it; its post; the pipe by which it reports."""
+"""Asks the zygote for a worker; the answer is its process id, or why there is none. Three descriptors come
+along: a gate, where it waits until its supervisor knows of it; its post; the pipe by which it reports."""
 GET_READY: Final = b"get ready in "
 """Asks the zygote to load what workers load at first use; the path of an empty directory for its files
 follows. The answer: ``READY``."""
 READY: Final = b"ready"
+LONGEST_MESSAGE: Final = 8_192
+"""Bytes: a path has at most 4,096."""
 ANSWER_SECONDS: Final = 60.0
 """A zygote that has not forked within this long, its imports included, hangs."""
 _LITTLE_ALGEBRA: Final = {"OPENBLAS_NUM_THREADS": "1"}
@@ -88,7 +90,7 @@ class Zygote:
         """Take what it says, without waiting."""
         self._control.setblocking(False)
         with contextlib.suppress(BlockingIOError):
-            self.is_ready |= self._control.recv(64) == READY
+            self.is_ready |= self._control.recv(LONGEST_MESSAGE) == READY
 
     def fork(self, post: bytes) -> Worker:
         """A worker; ``post`` is of ``post_text``. Raises ``ChildProcessError`` if this zygote gives none."""
@@ -103,19 +105,19 @@ class Zygote:
                 socket.send_fds(self._control, [FORK], [gate.fileno(), post_file.fileno(), report.fileno()])
                 worker = Adopted(self._answer())
             except OSError as error:
-                raise ChildProcessError(f"the process that forks workers does not answer: {error}") from error
+                raise ChildProcessError(f"the process that forks workers gave none: {error}") from error
             open_gate.write(b".")
             return Worker(worker, Listener(os.dup(read_report.fileno())))
 
     def _answer(self) -> int:
         while True:
-            said = self._control.recv(64)
+            said = self._control.recv(LONGEST_MESSAGE)
             if said == READY:
                 self.is_ready = True
-            elif said:
+            elif said.isdigit():
                 return int(said)
             else:
-                raise OSError("it has ended")
+                raise OSError(said.decode() or "it has ended")
 
     def close(self) -> None:
         """End the process; its workers live on."""

@@ -17,15 +17,11 @@ import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from warroom.adopted import fork_for
 from warroom.children import call_itself
 from warroom.heap import keep_one_heap
-from warroom.zygote import FORK, GET_READY, READY
-
-LONGEST_REQUEST: Final = 8_192
-"""Bytes: a path has at most 4,096."""
+from warroom.zygote import FORK, GET_READY, LONGEST_MESSAGE, READY
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 importlib.import_module(module)
         gc.freeze()
         while True:
-            request, descriptors, _, _ = socket.recv_fds(control, LONGEST_REQUEST, 3)
+            request, descriptors, _, _ = socket.recv_fds(control, LONGEST_MESSAGE, 3)
             if request == FORK:
                 _fork(supervisor, control, given.flow, *descriptors)
             elif request:
@@ -82,7 +78,11 @@ def _fork(
         sys.stderr.flush()
         return code
 
-    control.send(str(fork_for(supervisor, gate, be_worker)).encode())
+    try:
+        answer = str(fork_for(supervisor, gate, be_worker))
+    except OSError as error:
+        answer = str(error)
+    control.send(answer.encode())
     for descriptor in (gate, post_fd, report_fd):
         os.close(descriptor)
 

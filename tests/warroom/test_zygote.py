@@ -61,7 +61,7 @@ def test_a_worker_keeps_nothing_of_its_zygote_open(zygote: Zygote, endless: Post
     worker = zygote.fork(post_text(endless))
     script.wait_for("started", 1)
     zygote.process.kill()
-    with pytest.raises(ChildProcessError, match="the process that forks workers does not answer: "):
+    with pytest.raises(ChildProcessError, match="the process that forks workers gave none: "):
         zygote.fork(post_text(endless))
     assert worker.process.poll() is None
     worker.process.kill()
@@ -127,6 +127,16 @@ os.close(open_gate)
 print(Adopted(fork_for(os.getpid(), gate, lambda: os.write(1, b"worked\\n"))).wait())
 """
     assert said_by(FORKS_FOR_ITSELF + program) == ["1"]
+
+
+def test_the_reason_is_told_where_there_can_be_no_more_processes(post: Post) -> None:
+    zygote = Zygote("tests.warroom.no_more_processes:build")
+    try:
+        with pytest.raises(ChildProcessError, match="no more processes, says the test"):
+            zygote.fork(post_text(post))
+        assert zygote.lives
+    finally:
+        zygote.close()
 
 
 def test_who_forks_learns_that_there_can_be_no_more_processes() -> None:
