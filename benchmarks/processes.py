@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from tests.faults.stage import workers_of
 from warroom.children import free_port
 
 TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
@@ -85,12 +86,7 @@ class WarRoomProcess:
     @property
     def pids(self) -> list[int]:
         """The workers that live now; what they are forked from has ended before they count."""
-        try:
-            tasks = list(Path(f"/proc/{self.process.pid}/task").iterdir())
-            children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
-            return [pid for pid in children if _name(pid).startswith("warroom-w")]
-        except OSError:
-            return []
+        return workers_of(self.process.pid)
 
     def note_peaks(self) -> None:
         """Remember the greatest resident memory of every worker."""
@@ -130,10 +126,6 @@ class WarRoomProcess:
             self.note_peaks()
             time.sleep(LOOK_SECONDS)
         return time.perf_counter() - started
-
-
-def _name(pid: int) -> str:
-    return Path(f"/proc/{pid}/comm").read_text()
 
 
 def _status_kib(pid: int, name: str) -> int:
