@@ -7,12 +7,18 @@ import ctypes
 import numpy as np
 from confluent_kafka import KafkaError
 
-from operators.batches import RawBatch
+from operators.batches import U8, RawBatch
 from operators.kafka_connection import LEADERS_SECONDS, BrokerHealth, ClientLog, KafkaConnection
 from operators.kafka_errors import KafkaReadError
 from operators.kafka_fetch import PADDING_BYTES, QUERY_SECONDS, UNKNOWN_OFFSET, Fetched, note_event
 from operators.kafka_librdkafka import EVENT_ERROR, EVENT_LOG, EVENT_STATS, WITHOUT_GROUP, Librdkafka
-from operators.kafka_message_kernels import LAYOUT_IS_KNOWN, MessageColumns, read_messages, take_messages
+from operators.kafka_message_kernels import (
+    LAYOUT_IS_KNOWN,
+    NOTHING,
+    MessageColumns,
+    Queue,
+    take_messages,
+)
 
 
 class NativeClient:
@@ -45,14 +51,16 @@ class NativeClient:
 
     def columns(self, messages: int) -> MessageColumns:
         """Room for so many messages, shared by all partitions."""
-        if len(self._columns.addresses) < messages:
+        if len(self._columns.starts) < messages:
             self._columns = MessageColumns.empty(messages)
         return self._columns
 
-    def data(self, size: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-        """Room for so many bytes and the padding, shared by all partitions."""
+    def data(self, size: int, kept: int) -> U8:
+        """Room for ``size`` bytes and the padding, shared by all partitions. The first ``kept`` stay."""
         if len(self._data) < size + PADDING_BYTES:
-            self._data = np.zeros(size + size // 4 + PADDING_BYTES, np.uint8)
+            data = np.zeros(size + size // 4 + PADDING_BYTES, np.uint8)
+            data[:kept] = self._data[:kept]
+            self._data = data
         return self._data
 
     def serve_events(self) -> None:
@@ -89,8 +97,8 @@ class NativeFetcher:
         self._client = client
         self._number = number
         self._started = False
-        self._timestamp = client.librdkafka.address("message_timestamp")
-        self._destroy = client.librdkafka.address("message_destroy")
+        functions = ("consume_batch", "message_timestamp", "message_destroy")
+        self._queue = Queue(client.topic_handle, number, *map(client.librdkafka.address, functions))
 
     def start(self, offset: int) -> None:
         """Read from ``offset`` on."""
@@ -106,15 +114,12 @@ class NativeFetcher:
         client = self._client
         client.serve_events()
         columns = client.columns(most)
-        count = client.librdkafka.consume_batch(
-            client.topic_handle, self._number, 0, columns.addresses.ctypes.data, most
-        )
-        if count <= 0:
-            return Fetched()
-        messages, events, size = read_messages(columns, count, self._timestamp)
-        data = client.data(size)
-        take_messages(columns, count, messages, data, data.ctypes.data, self._destroy)
-        return self._fetched(columns, messages, events, data[:size])
+        taken = NOTHING
+        while True:
+            data = client.data(taken.needed, taken.size)
+            taken = take_messages(self._queue, most, columns, data, taken)
+            if not taken.needed:
+                return self._fetched(columns, taken.messages, taken.events, data[: taken.size])
 
     def high_watermark(self) -> int:
         """Next offset of the partition's end, as the latest fetch told it."""
@@ -139,7 +144,7 @@ class NativeFetcher:
         columns: MessageColumns,
         messages: int,
         events: int,
-        data: np.ndarray[tuple[int], np.dtype[np.uint8]],
+        data: U8,
     ) -> Fetched:
         fetched = Fetched()
         for i in range(events):

@@ -2,6 +2,10 @@
 
 Offsets are those of ``rd_kafka_message_t`` on 64-bit machines, part of librdkafka's stable interface.
 C functions are called by addresses that are passed in, so the compiled code can be kept on disk.
+
+Messages are taken some at a time: librdkafka keeps 400 bytes and more of each, which are looked at when it
+leaves the queue, when it is read and when it is freed. Of a whole batch they would have left the caches
+between.
 """
 
 from __future__ import annotations
@@ -17,9 +21,12 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from operators.batches import I64, U8
+from operators.kafka_fetch import PADDING_BYTES
 
 LAYOUT_IS_KNOWN: Final = struct.calcsize("P") == 8
 _ERROR, _PAYLOAD, _LENGTH, _OFFSET = 0, 24, 32, 56
+AT_ONCE: Final = 2_000
+"""Messages that leave the queue together."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -84,11 +91,41 @@ def _call_i64(typing_context: Any, function: Any, first: Any, second: Any) -> An
     return types.int64(types.int64, types.int64, types.int64), codegen
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def _call_consume(
+    typing_context: Any,  # noqa: ANN401
+    function: Any,  # noqa: ANN401
+    topic: Any,  # noqa: ANN401
+    partition: Any,  # noqa: ANN401
+    place: Any,  # noqa: ANN401
+    most: Any,  # noqa: ANN401
+) -> Any:  # noqa: ANN401
+    """``ssize_t function(pointer, int32 partition, int timeout_ms = 0, pointer, size_t)``."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ANN401
+        i32, i64 = ir.IntType(32), ir.IntType(64)
+        signature = ir.FunctionType(i64, [i64, i32, i32, i64, i64])
+        consume = builder.inttoptr(args[0], signature.as_pointer())
+        return builder.call(consume, [args[1], builder.trunc(args[2], i32), i32(0), args[3], args[4]])
+
+    return types.int64(*[types.int64] * 5), codegen
+
+
+class Queue(NamedTuple):
+    """A partition's queue in librdkafka. All but ``partition`` are addresses, three of them functions'."""
+
+    topic: int
+    partition: int
+    consume_batch: int
+    message_timestamp: int
+    message_destroy: int
+
+
 class MessageColumns(NamedTuple):
     """Room for ``n`` messages, and for the events that came in the place of messages."""
 
-    addresses: I64  # n, of rd_kafka_message_t
-    payloads: I64  # n, address of the value
+    addresses: I64  # AT_ONCE, of rd_kafka_message_t
+    payloads: I64  # AT_ONCE, address of the value
     starts: I64  # n, in the joined data
     lengths: I64  # n, -1 without a value
     offsets: I64  # n
@@ -100,17 +137,58 @@ class MessageColumns(NamedTuple):
     @staticmethod
     def empty(messages: int) -> MessageColumns:
         """Room for so many messages."""
-        return MessageColumns(*(np.empty(messages, np.int64) for _ in MessageColumns._fields))
+        sizes = [AT_ONCE] * 2 + [messages] * (len(MessageColumns._fields) - 2)
+        return MessageColumns(*(np.empty(size, np.int64) for size in sizes))
+
+
+class Taken(NamedTuple):
+    """How far a batch has been taken."""
+
+    messages: int
+    events: int
+    size: int
+    """Bytes of joined values."""
+    held: int
+    """Messages and events that have left the queue and wait in ``addresses``."""
+    needed: int
+    """Bytes of joined values that there must be room for before it can go on; 0: the batch is complete."""
+
+
+NOTHING: Final = Taken(0, 0, 0, 0, 0)
 
 
 @_compiled
-def read_messages(columns: MessageColumns, count: int, timestamp_function: int) -> tuple[int, int, int]:
-    """Fill the columns from ``count`` addresses: number of messages, of events, bytes of joined values."""
-    messages = 0
-    events = 0
-    position = 0
-    for i in range(count):
-        address = columns.addresses[i]
+def take_messages(queue: Queue, most: int, columns: MessageColumns, data: U8, taken: Taken) -> Taken:
+    """Take up to ``most`` messages and events, or go on where ``taken`` says that it ended for want of room.
+
+    Values lie in ``data`` one after the other, a newline behind each, with ``PADDING_BYTES`` behind the last.
+    """
+    messages, events, size, held = taken.messages, taken.events, taken.size, taken.held
+    while True:
+        if held == 0:
+            asked = min(len(columns.addresses), most - messages - events)
+            if asked > 0:
+                place = columns.addresses.ctypes.data
+                held = _call_consume(queue.consume_batch, queue.topic, queue.partition, place, asked)
+            if held <= 0:
+                return Taken(messages, events, size, 0, 0)
+        read, told, filled = _read(columns, held, messages, events, size, queue.message_timestamp)
+        if filled + PADDING_BYTES > len(data):
+            return Taken(messages, events, size, held, filled)
+        _copy_values(columns, messages, read, data)
+        for index in range(held):
+            _call(queue.message_destroy, columns.addresses[index])
+        messages, events, size, held = read, told, filled, 0
+
+
+@_compiled
+def _read(
+    columns: MessageColumns, held: int, messages: int, events: int, size: int, timestamp_function: int
+) -> tuple[int, int, int]:
+    """Fill the columns from what is held: messages, events and bytes that they are with it."""
+    first = messages
+    for index in range(held):
+        address = columns.addresses[index]
         error = _load_i32(address + _ERROR)
         if error != 0:
             columns.event_codes[events] = error
@@ -120,27 +198,24 @@ def read_messages(columns: MessageColumns, count: int, timestamp_function: int) 
             continue
         payload = _load_i64(address + _PAYLOAD)
         length = _load_i64(address + _LENGTH)
-        columns.payloads[messages] = payload
-        columns.starts[messages] = position
+        columns.payloads[messages - first] = payload
+        columns.starts[messages] = size
         columns.lengths[messages] = length if payload != 0 else -1
         columns.offsets[messages] = _load_i64(address + _OFFSET)
         columns.timestamps_ms[messages] = _call_i64(timestamp_function, address, 0)
-        position += (length if payload != 0 else 0) + 1
+        size += (length if payload != 0 else 0) + 1
         messages += 1
-    return messages, events, position
+    return messages, events, size
 
 
 @_compiled
-def take_messages(
-    columns: MessageColumns, count: int, messages: int, data: U8, data_address: int, destroy_function: int
-) -> None:
-    """Copy the values into ``data`` (at ``data_address``), a newline behind each, and free the messages."""
-    for i in range(messages):
-        length = columns.lengths[i]
-        start = columns.starts[i]
+def _copy_values(columns: MessageColumns, first: int, last: int, data: U8) -> None:
+    """Copy the values of messages ``first`` to ``last`` (exclusive), a newline behind each."""
+    data_address = data.ctypes.data
+    for index in range(first, last):
+        length = columns.lengths[index]
+        start = columns.starts[index]
         if length > 0:
-            _copy(data_address + start, columns.payloads[i], length)
+            _copy(data_address + start, columns.payloads[index - first], length)
             start += length
         data[start] = 10
-    for i in range(count):
-        _call(destroy_function, columns.addresses[i])

@@ -24,7 +24,7 @@ from operators.delta import ShardDelta
 from operators.dimensions import Dimensions
 from operators.event_lane import EventLane
 from operators.joins import JoinMemory
-from operators.kafka_message_kernels import MessageColumns, read_messages, take_messages
+from operators.kafka_message_kernels import NOTHING, MessageColumns, Queue, take_messages
 from operators.order_tally import OrderTally
 from operators.people_distinct import Distinct, PeopleBudget
 from operators.people_loyalty import Loyalty
@@ -107,9 +107,7 @@ def warm(directory: Path) -> None:
     rollup_rows(rollups, rollups.take_changed(), OrdinaryCategories())
     _warm_people()
     _warm_joins()
-    messages = MessageColumns.empty(1)
-    read_messages(messages, 0, 0)
-    take_messages(messages, 0, 0, np.zeros(1, np.uint8), 0, 0)
+    take_messages(Queue(0, 0, 0, 0, 0), 0, MessageColumns.empty(1), np.zeros(1, np.uint8), NOTHING)
 
 
 def _warm_results(shards: list[Shard], stores: list[ShardStore], rules: ShardRules, at_ms: int) -> None:
