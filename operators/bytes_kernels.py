@@ -213,22 +213,18 @@ def _slot_of(table: InternTable, data: U8, start: int, length: int, hashed: np.u
         slot = (slot + 1) & mask
 
 
-@compiled
+@inlined
 def find(table: InternTable, data: U8, start: int, length: int, hashed: np.uint64) -> int:
     """Row of the id ``data[start : start + length]``, -1 if it has none."""
     return int(table.slots[_slot_of(table, data, start, length, hashed)] - 1)
 
 
 @compiled
-def intern(table: InternTable, data: U8, start: int, length: int, hashed: np.uint64) -> int:
-    """Row of the id ``data[start : start + length]``; a new row if it has none. There must be room."""
-    slot = _slot_of(table, data, start, length, hashed)
-    row = np.int64(table.slots[slot] - 1)
-    if row >= 0:
-        return int(row)
+def _add(table: InternTable, data: U8, start: int, length: int, hashed: np.uint64) -> int:
+    """A new row for an id that has none."""
     row = table.counts[0]
     used = table.counts[1]
-    table.slots[slot] = row + 1
+    table.slots[_slot_of(table, data, start, length, hashed)] = row + 1
     table.hashes[row] = hashed
     table.offsets[row] = used
     table.lengths[row] = length
@@ -237,6 +233,13 @@ def intern(table: InternTable, data: U8, start: int, length: int, hashed: np.uin
     table.counts[0] = row + 1
     table.counts[1] = used + length
     return int(row)
+
+
+@inlined
+def intern(table: InternTable, data: U8, start: int, length: int, hashed: np.uint64) -> int:
+    """Row of the id ``data[start : start + length]``; a new row if it has none. There must be room."""
+    row = find(table, data, start, length, hashed)
+    return row if row >= 0 else _add(table, data, start, length, hashed)
 
 
 class FoundIds(NamedTuple):

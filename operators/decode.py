@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Generic, Protocol, Self, TypeVar
+from typing import ClassVar, Generic, Protocol, Self, TypeVar
 
 import msgspec
 import numpy as np
 
 from operators.batches import I16, I32, I64, U8, RawBatch
-from operators.bytes_kernels import PADDING_BYTES, U64, FoundIds, Interner, intern_found, stable_hash
+from operators.bytes_kernels import U64, FoundIds, Interner, intern_found, stable_hash
 from operators.click_scan import ACTIONS, EVENT_SEED, OTHER_SOURCE, SOURCES, ClickColumns, scan_clicks
 from operators.dimensions import Dimensions, tier_of
 from operators.json_scan import LEFT, PERSON_SEED, SCANNED, split_lines
+from operators.known_keys import READ_AHEAD_BYTES, no_keys
+from operators.order_scan import FIELDS as ORDER_FIELDS
 from operators.order_scan import (
     FIRST,
     ITEM,
@@ -167,12 +169,16 @@ class EventDecoder(ABC, Generic[C]):
     One decoder a partition; ``merchants`` and ``dimensions`` are shared by all decoders of a worker.
     """
 
+    fields: ClassVar[int]
+    """Fields that the scanner tells apart."""
+
     def __init__(self, merchants: Interner, dimensions: Dimensions | None = None) -> None:
         self._merchants = merchants
         self._dimensions = dimensions or Dimensions()
         self._lines = np.empty((1024, 4), np.int64)
         self._columns = self._empty(1024)
         self._found = FoundIds.empty(1024)
+        self._keys = no_keys(self.fields)
         self._aside = bytearray()
 
     @abstractmethod
@@ -249,11 +255,13 @@ class EventDecoder(ABC, Generic[C]):
 class OrderDecoder(EventDecoder[OrderColumns]):
     """Decodes orders."""
 
+    fields = ORDER_FIELDS
+
     def _empty(self, rows: int) -> OrderColumns:
         return OrderColumns.empty(rows)
 
     def _scan(self, data: U8, lines: I64, columns: OrderColumns) -> int:
-        return scan_orders(data, lines, columns, self._found, self._dimensions.tables)
+        return scan_orders(data, lines, columns, self._found, self._dimensions.tables, self._keys)
 
     def _fill(self, columns: OrderColumns, row: int, line: bytes) -> None:
         order = read_order(line)
@@ -279,6 +287,8 @@ class OrderDecoder(EventDecoder[OrderColumns]):
 class ClickDecoder(EventDecoder[ClickColumns]):
     """Decodes clicks."""
 
+    fields = 1
+
     def _empty(self, rows: int) -> ClickColumns:
         return ClickColumns.empty(rows)
 
@@ -302,7 +312,7 @@ def raw_batch(
     """A raw batch of plain values with consecutive offsets and one timestamp, for tests and tools."""
     lengths = np.array([-1 if v is None else len(v) for v in values], np.int64)
     ends = np.cumsum(np.maximum(lengths, 0) + 1)
-    data = b"".join((v or b"") + b"\n" for v in values) + bytes(PADDING_BYTES)
+    data = b"".join((v or b"") + b"\n" for v in values) + bytes(READ_AHEAD_BYTES)
     return RawBatch(
         topic=topic,
         partition=partition,

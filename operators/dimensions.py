@@ -15,7 +15,7 @@ from operators.bytes_kernels import (
     PADDING_BYTES,
     Interner,
     InternTable,
-    compiled,
+    find,
     hash_bytes,
     inlined,
     intern,
@@ -33,25 +33,6 @@ TIERS: Final = 1_000
 """City tiers are 0 to this, exclusive; any other number is ``other``."""
 
 
-@compiled
-def _known(table: InternTable, data: U8, start: int, length: int, hashed: np.uint64) -> int:
-    """Number of a name that is in the table, else -1."""
-    mask = len(table.slots) - 1
-    slot = np.int64(hashed & np.uint64(0x7FFFFFFFFFFFFFFF)) & mask
-    while True:
-        row = table.slots[slot] - 1
-        if row < 0:
-            return -1
-        if table.hashes[row] == hashed and table.lengths[row] == length:
-            base = table.offsets[row]
-            i = 0
-            while i < length and table.arena[base + i] == data[start + i]:
-                i += 1
-            if i == length:
-                return int(row)
-        slot = (slot + 1) & mask
-
-
 @inlined
 def name_number(table: InternTable, data: U8, start: int, length: int) -> int:
     """Number of the name ``data[start : start + length]``, a new one while there is room."""
@@ -62,7 +43,7 @@ def name_number(table: InternTable, data: U8, start: int, length: int) -> int:
     hashed = hash_bytes(data, start, length, 0)
     if table.counts[0] < NAMES_HELD:
         return int(intern(table, data, start, length, hashed))
-    number = _known(table, data, start, length, hashed)
+    number = find(table, data, start, length, hashed)
     return number if number >= 0 else OTHER_NAME
 
 

@@ -225,6 +225,12 @@ def value_at(data: U8, p: int) -> int:
     return after_space(data, p + 1)
 
 
+@inlined
+def ends_at(data: U8, p: int) -> bool:
+    """Whether the object ends behind the value that ends at ``p``."""
+    return load_u8(data, p) == CLOSE or load_u8(data, after_space(data, p)) == CLOSE
+
+
 CHANNEL, CATEGORY, CITY_TIER = word("channel"), word("category"), word("city_tier")
 """Names of the optional fields that orders and clicks have in common."""
 

@@ -75,7 +75,7 @@ class KafkaConnection:
         has been read to its end, and a lost offset is an error, never a silent jump.
         """
         defaults = {
-            "fetch.message.max.bytes": 10 * 1024 * 1024,
+            "fetch.message.max.bytes": 1024 * 1024,
             "queued.min.messages": 1_000_000,
             "queued.max.messages.kbytes": max(LEAST_QUEUED_KBYTES, QUEUED_KBYTES_PER_TOPIC // partitions),
             "fetch.wait.max.ms": 100,

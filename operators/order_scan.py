@@ -13,7 +13,6 @@ from operators.json_scan import (
     CATEGORY,
     CHANNEL,
     CITY_TIER,
-    CLOSE,
     COMMA,
     LEFT,
     MINUS,
@@ -27,6 +26,7 @@ from operators.json_scan import (
     WHOLE,
     after_space,
     digits_end,
+    ends_at,
     first_word,
     id_end,
     string_end,
@@ -34,10 +34,10 @@ from operators.json_scan import (
     tier_at,
     typed_end,
     unknown_end,
-    value_at,
     whole_number,
     word,
 )
+from operators.known_keys import UNKNOWN, known_key, read_key, remember_key
 from schemas.events import MAX_AMOUNT_FEN, MAX_EVENT_TIME_MS, MAX_QUANTITY
 
 PAID, REFUNDED, CANCELLED, CREATED = 0, 1, 2, 3
@@ -60,6 +60,8 @@ _PAID, _REFUNDED, _CANCELLED, _CREATED = word("paid"), word("refunded"), word("c
 # The last eight bytes of the names that are longer than eight.
 _MERCHANT_TAIL = np.frombuffer(b"chant_id", np.uint8).copy()
 _FIRST_TAIL = np.frombuffer(b"st_order", np.uint8).copy()
+_TIME_TAIL = np.frombuffer(b"ent_time", np.uint8).copy()
+_STOCK_TAIL = np.frombuffer(b"ock_left", np.uint8).copy()
 
 
 class OrderColumns(NamedTuple):
@@ -132,12 +134,67 @@ def _said(first_byte: int) -> int:
     return NOT_FIRST if first_byte == 102 else UNSAID
 
 
+# Fields of an order; ``_BEGIN`` stands for the place before the first one.
+(
+    _F_ORDER_ID,
+    _F_MERCHANT,
+    _F_MEMBER,
+    _F_AMOUNT,
+    _F_STATUS,
+    _F_EVENT_TIME,
+    _F_QUANTITY,
+    _F_ITEM,
+    _F_STOCK,
+    _F_CHANNEL,
+    _F_CATEGORY,
+    _F_TIER,
+    _F_FIRST_ORDER,
+    _F_OTHER,
+    _BEGIN,
+) = range(15)
+FIELDS = _BEGIN + 1
+"""Fields to remember keys behind (``operators.known_keys``)."""
+
+
 @compiled
-def _optional_kind(head: np.uint64, data: U8, p: int, length: int) -> int:
-    """Kind of an optional contract field, 0 if the name is not one."""
-    if length == 11 and head == _FIRST_ORDER and load_u64(data, p + 3) == load_u64(_FIRST_TAIL, 0):
-        return TRUTH
-    return 0
+def _field_of(data: U8, name: int, length: int) -> int:
+    """The field of a name."""
+    head = first_word(data, name, length)
+    if length == 6:
+        if head == _AMOUNT:
+            return _F_AMOUNT
+        if head == _STATUS:
+            return _F_STATUS
+    elif length == 7:
+        if head == CHANNEL:
+            return _F_CHANNEL
+        if head == _ITEM_ID:
+            return _F_ITEM
+    elif length == 8:
+        if head == _ORDER_ID:
+            return _F_ORDER_ID
+        if head == _QUANTITY:
+            return _F_QUANTITY
+        if head == CATEGORY:
+            return _F_CATEGORY
+    elif length == 9:
+        if head == _MEMBER and load_u8(data, name + 8) == 100:
+            return _F_MEMBER
+        if head == CITY_TIER and load_u8(data, name + 8) == 114:
+            return _F_TIER
+    elif length == 10:
+        tail = load_u64(data, name + 2)
+        if head == _EVENT_TIME and tail == load_u64(_TIME_TAIL, 0):
+            return _F_EVENT_TIME
+        if head == _STOCK_LEFT and tail == load_u64(_STOCK_TAIL, 0):
+            return _F_STOCK
+    elif length == 11:
+        tail = load_u64(data, name + 3)
+        if head == _MERCHANT and tail == load_u64(_MERCHANT_TAIL, 0):
+            return _F_MERCHANT
+        if head == _FIRST_ORDER and tail == load_u64(_FIRST_TAIL, 0):
+            return _F_FIRST_ORDER
+    return _F_OTHER
 
 
 @inlined
@@ -149,6 +206,7 @@ def scan_order(
     i: int,
     found: FoundIds,
     names: NameTables,
+    keys: U8,
 ) -> int:
     """Read the order in ``data[start:end]`` into row ``i``; SCANNED, or LEFT with the row undefined.
 
@@ -156,10 +214,8 @@ def scan_order(
 
     ``data[end]`` must be a newline (or the padding behind the last value).
     """
-    p = after_space(data, start)
-    if load_u8(data, p) != OPEN:
-        return LEFT
-    p = after_space(data, p + 1)
+    p = start
+    field = _BEGIN
     seen = 0
     order_at = order_length = merchant_at = merchant_length = member_at = member_length = 0
     first_order = UNSAID
@@ -170,44 +226,40 @@ def scan_order(
     quantity = 1
     status = -1
     while True:
-        if load_u8(data, p) != QUOTE:
-            return LEFT
-        name = p + 1
-        p = string_end(data, name)
-        if p < 0:
-            return LEFT
-        length = p - name
-        head = first_word(data, name, length)
-        p = value_at(data, p)
-        if p < 0:
-            return LEFT
-        at = p
-        if length == 8 and head == _ORDER_ID:
+        before = field
+        field, at = known_key(keys, before, data, p)
+        if field == UNKNOWN:
+            name, length, at = read_key(data, p, OPEN if before == _BEGIN else COMMA)
+            if at < 0:
+                return LEFT
+            field = _field_of(data, name, length)
+            remember_key(keys, before, data, p, at, field)
+        if field == _F_ORDER_ID:
             p = id_end(data, at)
             if p < 0:
                 return LEFT
             order_at, order_length = at + 1, p - at - 2
             seen |= 1
-        elif length == 11 and head == _MERCHANT and load_u64(data, name + 3) == load_u64(_MERCHANT_TAIL, 0):
+        elif field == _F_MERCHANT:
             p = id_end(data, at)
             if p < 0:
                 return LEFT
             merchant_at, merchant_length = at + 1, p - at - 2
             seen |= 2
-        elif length == 9 and head == _MEMBER and load_u8(data, name + 8) == 100:
+        elif field == _F_MEMBER:
             p = id_end(data, at)
             if p < 0:
                 return LEFT
             member_at, member_length = at + 1, p - at - 2
             seen |= 4
-        elif length == 6 and head == _AMOUNT:
+        elif field == _F_AMOUNT:
             p = digits_end(data, at)
             amount = whole_number(data, at, p)
             if amount < 0 or amount > MAX_AMOUNT_FEN:
                 return LEFT
             columns.amount_fen[i] = amount
             seen |= 8
-        elif length == 6 and head == _STATUS:
+        elif field == _F_STATUS:
             if load_u8(data, at) != QUOTE:
                 return LEFT
             p = string_end(data, at + 1)
@@ -218,35 +270,25 @@ def scan_order(
                 return LEFT
             p += 1
             seen |= 16
-        elif (
-            length == 10
-            and head == _EVENT_TIME
-            and load_u8(data, name + 8) == 109
-            and load_u8(data, name + 9) == 101
-        ):
+        elif field == _F_EVENT_TIME:
             p = digits_end(data, at)
             time_ms = whole_number(data, at, p)
             if time_ms < 0 or time_ms > MAX_EVENT_TIME_MS:
                 return LEFT
             columns.event_time_ms[i] = time_ms
             seen |= 32
-        elif length == 8 and head == _QUANTITY:
+        elif field == _F_QUANTITY:
             p = digits_end(data, at)
             quantity = whole_number(data, at, p)
             if quantity < 1 or quantity > MAX_QUANTITY:
                 return LEFT
-        elif length == 7 and head == _ITEM_ID:
+        elif field == _F_ITEM:
             p = typed_end(data, at, TEXT)
             if p < 0:
                 return LEFT
             item_at, item_length = at + 1, p - at - 2
             stock = (stock | ITEM) if load_u8(data, at) == TEXT else stock & ~ITEM
-        elif (
-            length == 10
-            and head == _STOCK_LEFT
-            and load_u8(data, name + 8) == 102
-            and load_u8(data, name + 9) == 116
-        ):
+        elif field == _F_STOCK:
             p = typed_end(data, at, WHOLE)
             if p < 0 or load_u8(data, at) == MINUS:
                 return LEFT
@@ -254,36 +296,33 @@ def scan_order(
             if stock_left > MAX_QUANTITY:
                 return LEFT
             stock = (stock | STOCK) if load_u8(data, at) != NULL else stock & ~STOCK
-        elif length == 7 and head == CHANNEL:
+        elif field == _F_CHANNEL:
             p = typed_end(data, at, TEXT)
             if p < 0:
                 return LEFT
             channel_at, channel_length = at + 1, text_length(data, at, p)
-        elif length == 8 and head == CATEGORY:
+        elif field == _F_CATEGORY:
             p = typed_end(data, at, TEXT)
             if p < 0:
                 return LEFT
             category_at, category_length = at + 1, text_length(data, at, p)
-        elif length == 9 and head == CITY_TIER and load_u8(data, name + 8) == 114:
+        elif field == _F_TIER:
             p = typed_end(data, at, WHOLE)
             if p < 0:
                 return LEFT
             tier = tier_at(data, at, p)
-        else:
-            kind = _optional_kind(head, data, name, length)
-            p = typed_end(data, at, kind) if kind else unknown_end(data, at)
+        elif field == _F_FIRST_ORDER:
+            p = typed_end(data, at, TRUTH)
             if p < 0:
                 return LEFT
-            if kind == TRUTH:
-                first_order = _said(load_u8(data, at))
-        p = after_space(data, p)
-        if load_u8(data, p) == COMMA:
-            p = after_space(data, p + 1)
-            continue
-        if load_u8(data, p) != CLOSE:
-            return LEFT
-        break
-    if seen != REQUIRED or after_space(data, p + 1) < end:
+            first_order = _said(load_u8(data, at))
+        else:
+            p = unknown_end(data, at)
+            if p < 0:
+                return LEFT
+        if ends_at(data, p):
+            break
+    if seen != REQUIRED or after_space(data, after_space(data, p) + 1) < end:
         return LEFT
     columns.quantity[i] = quantity
     columns.status[i] = status
@@ -306,11 +345,16 @@ def scan_order(
 
 
 @compiled
-def scan_orders(data: U8, lines: I64, columns: OrderColumns, found: FoundIds, names: NameTables) -> int:
-    """Scan every line into its row, merchants into ``found``; how many are left to the full decoder."""
+def scan_orders(
+    data: U8, lines: I64, columns: OrderColumns, found: FoundIds, names: NameTables, keys: U8
+) -> int:
+    """Scan every line into its row, merchants into ``found``; how many are left to the full decoder.
+
+    ``keys``: as ``no_keys(FIELDS)`` makes them, always the same ones for events of the same producers.
+    """
     left = 0
     for i in range(len(lines)):
-        outcome = scan_order(data, lines[i, 1], lines[i, 2], columns, i, found, names)
+        outcome = scan_order(data, lines[i, 1], lines[i, 2], columns, i, found, names, keys)
         columns.outcome[i] = outcome
         left += outcome
     return left
