@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from operators.batches import F64, I32, I64, U8
-from operators.bytes_kernels import AHEAD, U64, allocating, compiled, prefetch
+from operators.bytes_kernels import AHEAD, U64, allocating, compiled, inlined, prefetch
 from operators.people_registers import (
     PLANE_REGISTERS,
     REGISTERS,
@@ -57,7 +57,7 @@ class Large(NamedTuple):
     stamps: U16  # planes x PLANE_REGISTERS: when last seen, since the short base; 0 = never
 
 
-@compiled
+@inlined
 def _register(large: Large, number: int, which: int, token: np.uint64) -> None:
     at = register_of(token)
     before = large.registers[number, which, at]
@@ -76,7 +76,7 @@ def clear_registers(large: Large, number: int, which: int) -> None:
     large.histogram[number, which, 0] = REGISTERS
 
 
-@compiled
+@inlined
 def _note_windows(large: Large, number: int, token: np.uint64, time: int, day: int, sale: int) -> None:
     """Take a person into the registers of the day and the sale."""
     if large.day[number] != day:
@@ -88,7 +88,7 @@ def _note_windows(large: Large, number: int, token: np.uint64, time: int, day: i
         _register(large, number, SALE_REGISTERS, token)
 
 
-@compiled
+@inlined
 def _stamp(large: Large, number: int, rank: int, token: np.uint64, stamp: int) -> None:
     """Note in the plane of its rank, if there is one, when a person was seen."""
     plane = large.planes[number, rank]

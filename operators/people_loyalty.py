@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.batches import F64, I32, I64, U8
-from operators.bytes_kernels import AHEAD, PADDING_BYTES, U64, compiled, grown, hash_bytes, prefetch
+from operators.bytes_kernels import AHEAD, PADDING_BYTES, U64, compiled, inlined, grown, hash_bytes, prefetch
 from operators.json_scan import PERSON_SEED
 from operators.people_distinct import PeopleBudget
 from operators.people_span import Bounds, Era, Span
@@ -47,7 +47,7 @@ _KNOWN: Final = np.uint64(1 << (2 * TIME_BITS))
 _OLD: Final = 512
 
 
-@compiled
+@inlined
 def _is_known(known: U64, at: int, count: int, token: np.uint64) -> bool:
     low, high = at, at + count
     while low < high:
