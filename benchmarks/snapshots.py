@@ -20,13 +20,14 @@ import numpy as np
 from benchmarks.orders import START_MS, chunks
 from operators.batches import RawBatch
 from operators.board_rules import BoardRules
-from operators.bytes_kernels import PADDING_BYTES, Interner
+from operators.bytes_kernels import Interner
 from operators.decode import OrderDecoder
 from operators.dedup import Dedup, DedupBudget
 from operators.dedup_store import DedupStore
 from operators.delta import ShardBaselines
 from operators.dimensions import Dimensions
 from operators.event_lane import EventLane
+from operators.known_keys import READ_AHEAD_BYTES
 from operators.order_scan import OrderColumns
 from operators.order_tally import OrderTally
 from operators.process_clock import ProcessClock
@@ -51,7 +52,7 @@ def batches(epochs: int, rate: int, merchants: int) -> Iterator[RawBatch]:
         yield RawBatch(
             topic="orders",
             partition=0,
-            data=np.concatenate([messages.data, np.zeros(PADDING_BYTES, np.uint8)]),
+            data=np.concatenate([messages.data, np.zeros(READ_AHEAD_BYTES, np.uint8)]),
             starts=messages.starts,
             lengths=messages.lengths,
             offsets=np.arange(offset, offset + count),

@@ -13,7 +13,6 @@ from operators.json_scan import (
     CATEGORY,
     CHANNEL,
     CITY_TIER,
-    CLOSE,
     COMMA,
     LEFT,
     OPEN,
@@ -24,6 +23,7 @@ from operators.json_scan import (
     WHOLE,
     after_space,
     digits_end,
+    ends_at,
     first_word,
     id_end,
     string_end,
@@ -31,10 +31,10 @@ from operators.json_scan import (
     tier_at,
     typed_end,
     unknown_end,
-    value_at,
     whole_number,
     word,
 )
+from operators.known_keys import UNKNOWN, known_key, read_key, remember_key
 from schemas.events import MAX_EVENT_TIME_MS, PLATFORM_SOURCES, PRIVATE_SOURCES
 
 VIEW, CART, FAVORITE, JOIN = 0, 1, 2, 3
@@ -52,7 +52,11 @@ REQUIRED = 0b11111  # event_id, merchant_id, visitor_id, action, event_time
 _EVENT_ID, _MERCHANT, _VISITOR = word("event_id"), word("merchant_id"), word("visitor_id")
 _ACTION, _EVENT_TIME, _SOURCE = word("action"), word("event_time"), word("source")
 _VIEW, _CART, _FAVORITE, _JOIN = word("view"), word("cart"), word("favorite"), word("join")
+
+# The last eight bytes of the names that are longer than nine.
 _MERCHANT_TAIL = np.frombuffer(b"chant_id", np.uint8).copy()
+_VISITOR_TAIL = np.frombuffer(b"sitor_id", np.uint8).copy()
+_TIME_TAIL = np.frombuffer(b"ent_time", np.uint8).copy()
 
 _SOURCE_HEADS = np.array([word(name) for name in SOURCES[:-1]], np.uint64)
 _SOURCE_LENGTHS = np.array([len(name) for name in SOURCES[:-1]], np.int64)
@@ -123,6 +127,55 @@ def _source_of(data: U8, p: int, length: int) -> int:
     return OTHER_SOURCE
 
 
+# Fields of a click; ``_BEGIN`` stands for the place before the first one.
+(
+    _F_EVENT_ID,
+    _F_MERCHANT,
+    _F_VISITOR,
+    _F_ACTION,
+    _F_EVENT_TIME,
+    _F_SOURCE,
+    _F_CHANNEL,
+    _F_CATEGORY,
+    _F_TIER,
+    _F_OTHER,
+    _BEGIN,
+) = range(11)
+FIELDS = _BEGIN + 1
+"""Fields to remember keys behind (``operators.known_keys``)."""
+
+
+@compiled
+def _field_of(data: U8, name: int, length: int) -> int:
+    """The field of a name."""
+    head = first_word(data, name, length)
+    if length == 6:
+        if head == _ACTION:
+            return _F_ACTION
+        if head == _SOURCE:
+            return _F_SOURCE
+    elif length == 7:
+        if head == CHANNEL:
+            return _F_CHANNEL
+    elif length == 8:
+        if head == _EVENT_ID:
+            return _F_EVENT_ID
+        if head == CATEGORY:
+            return _F_CATEGORY
+    elif length == 9:
+        if head == CITY_TIER and load_u8(data, name + 8) == 114:
+            return _F_TIER
+    elif length == 10:
+        tail = load_u64(data, name + 2)
+        if head == _VISITOR and tail == load_u64(_VISITOR_TAIL, 0):
+            return _F_VISITOR
+        if head == _EVENT_TIME and tail == load_u64(_TIME_TAIL, 0):
+            return _F_EVENT_TIME
+    elif length == 11 and head == _MERCHANT and load_u64(data, name + 3) == load_u64(_MERCHANT_TAIL, 0):
+        return _F_MERCHANT
+    return _F_OTHER
+
+
 @inlined
 def scan_click(
     data: U8,
@@ -132,6 +185,7 @@ def scan_click(
     i: int,
     found: FoundIds,
     names: NameTables,
+    keys: U8,
 ) -> int:
     """Read the click in ``data[start:end]`` into row ``i``; SCANNED, or LEFT with the row undefined.
 
@@ -139,52 +193,41 @@ def scan_click(
 
     ``data[end]`` must be a newline (or the padding behind the last value).
     """
-    p = after_space(data, start)
-    if load_u8(data, p) != OPEN:
-        return LEFT
-    p = after_space(data, p + 1)
+    p = start
+    field = _BEGIN
     seen = 0
     event_at = event_length = merchant_at = merchant_length = visitor_at = visitor_length = 0
     channel_at = channel_length = category_at = category_length = 0
     tier = UNKNOWN_TIER
     source = OTHER_SOURCE
     while True:
-        if load_u8(data, p) != QUOTE:
-            return LEFT
-        name = p + 1
-        p = string_end(data, name)
-        if p < 0:
-            return LEFT
-        length = p - name
-        head = first_word(data, name, length)
-        p = value_at(data, p)
-        if p < 0:
-            return LEFT
-        at = p
-        if length == 8 and head == _EVENT_ID:
+        before = field
+        field, at = known_key(keys, before, data, p)
+        if field == UNKNOWN:
+            name, length, at = read_key(data, p, OPEN if before == _BEGIN else COMMA)
+            if at < 0:
+                return LEFT
+            field = _field_of(data, name, length)
+            remember_key(keys, before, data, p, at, field)
+        if field == _F_EVENT_ID:
             p = id_end(data, at)
             if p < 0:
                 return LEFT
             event_at, event_length = at + 1, p - at - 2
             seen |= 1
-        elif length == 11 and head == _MERCHANT and load_u64(data, name + 3) == load_u64(_MERCHANT_TAIL, 0):
+        elif field == _F_MERCHANT:
             p = id_end(data, at)
             if p < 0:
                 return LEFT
             merchant_at, merchant_length = at + 1, p - at - 2
             seen |= 2
-        elif (
-            length == 10
-            and head == _VISITOR
-            and load_u8(data, name + 8) == 105
-            and load_u8(data, name + 9) == 100
-        ):
+        elif field == _F_VISITOR:
             p = id_end(data, at)
             if p < 0:
                 return LEFT
             visitor_at, visitor_length = at + 1, p - at - 2
             seen |= 4
-        elif length == 6 and head == _ACTION:
+        elif field == _F_ACTION:
             if load_u8(data, at) != QUOTE:
                 return LEFT
             p = string_end(data, at + 1)
@@ -196,35 +239,30 @@ def scan_click(
             columns.action[i] = action
             p += 1
             seen |= 8
-        elif (
-            length == 10
-            and head == _EVENT_TIME
-            and load_u8(data, name + 8) == 109
-            and load_u8(data, name + 9) == 101
-        ):
+        elif field == _F_EVENT_TIME:
             p = digits_end(data, at)
             time_ms = whole_number(data, at, p)
             if time_ms < 0 or time_ms > MAX_EVENT_TIME_MS:
                 return LEFT
             columns.event_time_ms[i] = time_ms
             seen |= 16
-        elif length == 6 and head == _SOURCE:
+        elif field == _F_SOURCE:
             p = typed_end(data, at, QUOTE)
             if p < 0:
                 return LEFT
             is_text = load_u8(data, at) == QUOTE
             source = _source_of(data, at + 1, p - at - 2) if is_text else OTHER_SOURCE
-        elif length == 7 and head == CHANNEL:
+        elif field == _F_CHANNEL:
             p = typed_end(data, at, TEXT)
             if p < 0:
                 return LEFT
             channel_at, channel_length = at + 1, text_length(data, at, p)
-        elif length == 8 and head == CATEGORY:
+        elif field == _F_CATEGORY:
             p = typed_end(data, at, TEXT)
             if p < 0:
                 return LEFT
             category_at, category_length = at + 1, text_length(data, at, p)
-        elif length == 9 and head == CITY_TIER and load_u8(data, name + 8) == 114:
+        elif field == _F_TIER:
             p = typed_end(data, at, WHOLE)
             if p < 0:
                 return LEFT
@@ -233,14 +271,9 @@ def scan_click(
             p = unknown_end(data, at)
             if p < 0:
                 return LEFT
-        p = after_space(data, p)
-        if load_u8(data, p) == COMMA:
-            p = after_space(data, p + 1)
-            continue
-        if load_u8(data, p) != CLOSE:
-            return LEFT
-        break
-    if seen != REQUIRED or after_space(data, p + 1) < end:
+        if ends_at(data, p):
+            break
+    if seen != REQUIRED or after_space(data, after_space(data, p) + 1) < end:
         return LEFT
     columns.source[i] = source
     columns.channel[i] = name_number(names.channels, data, channel_at, channel_length)
@@ -256,11 +289,16 @@ def scan_click(
 
 
 @compiled
-def scan_clicks(data: U8, lines: I64, columns: ClickColumns, found: FoundIds, names: NameTables) -> int:
-    """Scan every line into its row, merchants into ``found``; how many are left to the full decoder."""
+def scan_clicks(
+    data: U8, lines: I64, columns: ClickColumns, found: FoundIds, names: NameTables, keys: U8
+) -> int:
+    """Scan every line into its row, merchants into ``found``; how many are left to the full decoder.
+
+    ``keys``: as ``no_keys(FIELDS)`` makes them, always the same ones for events of the same producers.
+    """
     left = 0
     for i in range(len(lines)):
-        outcome = scan_click(data, lines[i, 1], lines[i, 2], columns, i, found, names)
+        outcome = scan_click(data, lines[i, 1], lines[i, 2], columns, i, found, names, keys)
         columns.outcome[i] = outcome
         left += outcome
     return left

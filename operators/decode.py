@@ -18,6 +18,7 @@ import numpy as np
 from operators.batches import I16, I32, I64, U8, RawBatch
 from operators.bytes_kernels import U64, FoundIds, Interner, intern_found, stable_hash
 from operators.click_scan import ACTIONS, EVENT_SEED, OTHER_SOURCE, SOURCES, ClickColumns, scan_clicks
+from operators.click_scan import FIELDS as CLICK_FIELDS
 from operators.dimensions import Dimensions, tier_of
 from operators.json_scan import LEFT, PERSON_SEED, SCANNED, split_lines
 from operators.known_keys import READ_AHEAD_BYTES, no_keys
@@ -287,13 +288,13 @@ class OrderDecoder(EventDecoder[OrderColumns]):
 class ClickDecoder(EventDecoder[ClickColumns]):
     """Decodes clicks."""
 
-    fields = 1
+    fields = CLICK_FIELDS
 
     def _empty(self, rows: int) -> ClickColumns:
         return ClickColumns.empty(rows)
 
     def _scan(self, data: U8, lines: I64, columns: ClickColumns) -> int:
-        return scan_clicks(data, lines, columns, self._found, self._dimensions.tables)
+        return scan_clicks(data, lines, columns, self._found, self._dimensions.tables, self._keys)
 
     def _fill(self, columns: ClickColumns, row: int, line: bytes) -> None:
         click = read_click(line)

@@ -228,7 +228,7 @@ def value_at(data: U8, p: int) -> int:
 @inlined
 def ends_at(data: U8, p: int) -> bool:
     """Whether the object ends behind the value that ends at ``p``."""
-    return load_u8(data, p) == CLOSE or load_u8(data, after_space(data, p)) == CLOSE
+    return bool(load_u8(data, p) == CLOSE or load_u8(data, after_space(data, p)) == CLOSE)
 
 
 CHANNEL, CATEGORY, CITY_TIER = word("channel"), word("category"), word("city_tier")

@@ -41,7 +41,7 @@ def _stands_at(keys: U8, entry: int, data: U8, p: int) -> bool:
     differing = (load_u64(data, p) ^ load_u64(keys, entry)) & load_u64(keys, entry + _MASKS)
     differing |= (load_u64(data, p + 8) ^ load_u64(keys, entry + 8)) & load_u64(keys, entry + _MASKS + 8)
     differing |= (load_u64(data, p + 16) ^ load_u64(keys, entry + 16)) & load_u64(keys, entry + _MASKS + 16)
-    return differing == 0 and load_u64(keys, entry + _LENGTH) != 0
+    return bool(differing == 0 and load_u64(keys, entry + _LENGTH) != 0)
 
 
 @inlined
@@ -55,8 +55,8 @@ def known_key(keys: U8, before: int, data: U8, p: int) -> tuple[int, int]:
         entry += _ENTRY
         if not _stands_at(keys, entry, data, p):
             return UNKNOWN, p
-    length = np.int64(load_u64(keys, entry + _LENGTH))
-    return np.int64(load_u64(keys, entry + _FIELD)), p + length
+    value = np.int64(p + np.int64(load_u64(keys, entry + _LENGTH)))
+    return int(np.int64(load_u64(keys, entry + _FIELD))), int(value)
 
 
 @compiled

@@ -57,7 +57,7 @@ _EVENT_TIME, _ITEM_ID, _FIRST_ORDER = word("event_time"), word("item_id"), word(
 _STOCK_LEFT = word("stock_left")
 _PAID, _REFUNDED, _CANCELLED, _CREATED = word("paid"), word("refunded"), word("cancelled"), word("created")
 
-# The last eight bytes of the names that are longer than eight.
+# The last eight bytes of the names that are longer than nine.
 _MERCHANT_TAIL = np.frombuffer(b"chant_id", np.uint8).copy()
 _FIRST_TAIL = np.frombuffer(b"st_order", np.uint8).copy()
 _TIME_TAIL = np.frombuffer(b"ent_time", np.uint8).copy()

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.batches import F64, I32, I64, U8
-from operators.bytes_kernels import AHEAD, PADDING_BYTES, U64, compiled, inlined, grown, hash_bytes, prefetch
+from operators.bytes_kernels import AHEAD, PADDING_BYTES, U64, compiled, grown, hash_bytes, inlined, prefetch
 from operators.json_scan import PERSON_SEED
 from operators.people_distinct import PeopleBudget
 from operators.people_span import Bounds, Era, Span

@@ -163,14 +163,18 @@ JSON_VALUES = st.recursive(
 
 @st.composite
 def order_lines(draw: st.DrawFn) -> bytes:
-    """Orders, mostly good, with fields replaced, dropped and added, and now and then a mangled byte."""
+    """Orders, mostly good, in one layout or another, with fields replaced, dropped and added, and now and
+    then a mangled byte."""
     event = order(draw(st.integers(0, 99)), status=draw(st.sampled_from(STATUSES)))
     names = st.sampled_from([*event, "channel", "category", "city_tier", "item_id", "first_order", "x"])
     for name in draw(st.lists(names, max_size=2)):
         event[name] = draw(JSON_VALUES)
     for name in draw(st.lists(names, max_size=1)):
         event.pop(name, None)
-    line = bytearray(json.dumps(event, ensure_ascii=draw(st.booleans())).encode())
+    if draw(st.booleans()):
+        event = dict(draw(st.permutations(list(event.items()))))
+    marks = draw(st.sampled_from([(", ", ": "), (",", ":"), (" ,\t ", "  :\t")]))
+    line = bytearray(json.dumps(event, ensure_ascii=draw(st.booleans()), separators=marks).encode())
     for _ in range(draw(st.sampled_from([0, 0, 0, 1, 2]))):
         at = draw(st.integers(0, len(line) - 1))
         mangle = draw(st.sampled_from(["change", "drop", "add"]))

@@ -1,0 +1,61 @@
+"""The text between two values of an event, known again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from operators.known_keys import LONGEST, READ_AHEAD_BYTES, UNKNOWN, known_key, no_keys, remember_key
+
+BEFORE, OTHER, FIELD = 1, 2, 3
+
+
+def padded(text: bytes) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+    return np.frombuffer(text + bytes(READ_AHEAD_BYTES), np.uint8).copy()
+
+
+def knowing(*texts: bytes) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+    """Keys that have seen texts behind ``BEFORE``; their fields are ``FIELD``, ``FIELD + 1`` and so on."""
+    keys = no_keys(4)
+    for number, text in enumerate(texts):
+        remember_key(keys, BEFORE, padded(b"9" + text + b"7"), 1, 1 + len(text), FIELD + number)
+    return keys
+
+
+@pytest.mark.parametrize(
+    "text", [b",", b',"amount":', b' , "amount" : ', b"x" * 8, b"x" * 16, b"x" * LONGEST]
+)
+def test_a_text_that_stood_there_before_is_known_and_tells_where_the_value_begins(text: bytes) -> None:
+    keys = knowing(text)
+    assert known_key(keys, BEFORE, padded(b"123" + text + b"456"), 3) == (FIELD, 3 + len(text))
+
+
+@pytest.mark.parametrize("length", [1, 7, 8, 9, 15, 16, 17, LONGEST])
+def test_a_text_that_differs_in_any_byte_is_unknown(length: int) -> None:
+    text = bytes(range(65, 65 + length))
+    keys = knowing(text)
+    for place in range(length):
+        other = bytearray(text)
+        other[place] ^= 0x20
+        assert known_key(keys, BEFORE, padded(bytes(other)), 0)[0] == UNKNOWN
+
+
+def test_what_stands_behind_another_field_is_unknown() -> None:
+    keys = knowing(b',"amount":')
+    assert known_key(keys, OTHER, padded(b',"amount":'), 0)[0] == UNKNOWN
+
+
+def test_nothing_is_known_at_first_not_even_no_text() -> None:
+    assert known_key(no_keys(4), BEFORE, padded(b""), 0)[0] == UNKNOWN
+
+
+def test_of_the_texts_behind_a_field_the_two_latest_are_known() -> None:
+    texts = b',"a":', b',"b":', b',"c":'
+    keys = knowing(*texts)
+    fields = [known_key(keys, BEFORE, padded(text + b"1"), 0)[0] for text in texts]
+    assert fields == [UNKNOWN, FIELD + 1, FIELD + 2]
+
+
+def test_a_longer_text_than_is_compared_is_read_each_time() -> None:
+    text = b"x" * (LONGEST + 1)
+    assert known_key(knowing(text), BEFORE, padded(text), 0)[0] == UNKNOWN
