@@ -9,7 +9,7 @@ import numpy as np
 from loadgen.catalogue import Texts
 from loadgen.cells import COPY, INVALID, MALFORMED, Slots
 from loadgen.channels import ACTIONS, SOURCES, tier_of
-from loadgen.draws import I32, I64, U8, chance, compiled
+from loadgen.draws import I32, I64, U8, chance, compiled, inlined
 from loadgen.json_bytes import (
     CHANNEL_STARTS,
     CHANNEL_TEXTS,
@@ -115,7 +115,7 @@ def _write_lines(
     return at
 
 
-@compiled
+@inlined
 def _write_ids(data: U8, at: int, kind: int, number: int, texts: Texts, row: int, person: int) -> int:
     if kind == EMPTY_ID:
         at = put_copy(data, at, PIECES, PIECE_STARTS[_ID], PIECE_STARTS[_ID + 1] - 1)
@@ -136,7 +136,7 @@ def _write_ids(data: U8, at: int, kind: int, number: int, texts: Texts, row: int
     return put_digits(data, at, FIRST_MEMBER + person, MEMBER_DIGITS)
 
 
-@compiled
+@inlined
 def _write_rest(
     data: U8, at: int, kind: int, clicks: ClickArrivals, click: int, time_ms: int, texts: Texts
 ) -> int:

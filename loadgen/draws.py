@@ -49,6 +49,12 @@ def allocating(function: F) -> F:
     return result
 
 
+def inlined(function: F) -> F:
+    """``compiled`` for a small function with arrays: to hand them over costs more than its work."""
+    result: F = nb.njit(cache=True, nogil=True, boundscheck=False, forceinline=True, _nrt=False)(function)
+    return result
+
+
 @compiled
 def mix(value: np.uint64) -> np.uint64:
     """The finaliser of splitmix64: 64 well-mixed bits of a 64-bit counter."""

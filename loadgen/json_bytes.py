@@ -10,7 +10,7 @@ import numpy as np
 from loadgen.catalogue import Texts
 from loadgen.cells import COPY, CREATED, INVALID, MALFORMED, Arrivals, Slots
 from loadgen.channels import CHANNEL_TABLE, CHANNELS, channel_of, tier_of
-from loadgen.draws import CHANCE_ONE, I32, I64, U8, U64, allocating, below, chance, compiled, mix
+from loadgen.draws import CHANCE_ONE, I32, I64, U8, U64, allocating, below, chance, compiled, inlined, mix
 from loadgen.people import FIRST_MEMBER, MEMBER_DIGITS, first_order_of
 from loadgen.plan import Plan
 
@@ -194,7 +194,7 @@ def _write_lines(
     return at
 
 
-@compiled
+@inlined
 def _write_ids(data: U8, at: int, kind: int, number: int, texts: Texts, row: int, member: int) -> int:
     if kind == EMPTY_ID:
         at = put_copy(data, at, PIECES, PIECE_STARTS[_ID], PIECE_STARTS[_ID + 1] - 1)
@@ -211,7 +211,7 @@ def _write_ids(data: U8, at: int, kind: int, number: int, texts: Texts, row: int
     return put_digits(data, at, FIRST_MEMBER + member, MEMBER_DIGITS)
 
 
-@compiled
+@inlined
 def _write_rest(data: U8, at: int, kind: int, amount_fen: int, bits: np.uint64, time_ms: int) -> int:
     piece = _TEXT_AMOUNT if kind == TEXT_AMOUNT else _MEMBER_END
     at = put_copy(data, at, PIECES, PIECE_STARTS[piece], PIECE_STARTS[piece + 1])
@@ -233,7 +233,7 @@ def _write_rest(data: U8, at: int, kind: int, amount_fen: int, bits: np.uint64, 
     return put_number(data, at, time_ms)
 
 
-@compiled
+@inlined
 def _write_place(data: U8, at: int, channel: int, person: int, texts: Texts, row: int) -> int:
     """Channel, tier and category, from after the number before them."""
     at = put_copy(data, at, PIECES, PIECE_STARTS[_CHANNEL], PIECE_STARTS[_CHANNEL + 1])
@@ -245,7 +245,7 @@ def _write_place(data: U8, at: int, channel: int, person: int, texts: Texts, row
     )
 
 
-@compiled
+@inlined
 def _write_people(data: U8, at: int, bits: np.uint64, regulars: int, row: int, time_ms: int) -> int:
     """Whether it is the buyer's first order, and of one order in eight the item and what is left of it."""
     first = first_order_of(bits, regulars)
@@ -277,7 +277,7 @@ def quantity_of(bits: np.uint64) -> int:
     return 2 + below(bits << np.uint64(52), 4)
 
 
-@compiled
+@inlined
 def put_zeros(data: U8, at: int, count: int) -> int:
     """``count`` times the digit 0."""
     for place in range(at, at + count):
@@ -285,7 +285,7 @@ def put_zeros(data: U8, at: int, count: int) -> int:
     return at + count
 
 
-@compiled
+@inlined
 def put_copy(data: U8, at: int, source: U8, first: int, last: int) -> int:
     """Bytes ``first`` to ``last`` (exclusive) of ``source``."""
     for index in range(first, last):
@@ -294,20 +294,23 @@ def put_copy(data: U8, at: int, source: U8, first: int, last: int) -> int:
     return at
 
 
-@compiled
+@inlined
 def put_digits(data: U8, at: int, value: int, width: int) -> int:
-    """``value`` in decimal, with leading zeros."""
+    """``value`` (0 or more) in decimal, with leading zeros."""
+    ten = np.uint64(10)  # without a sign a division is a multiplication and a shift
+    rest = np.uint64(value)
     for place in range(at + width - 1, at - 1, -1):
-        data[place] = 48 + value % 10
-        value //= 10
+        tenth = rest // ten
+        data[place] = np.uint64(48) + rest - ten * tenth
+        rest = tenth
     return at + width
 
 
-@compiled
+@inlined
 def put_number(data: U8, at: int, value: int) -> int:
     """``value`` (0 or more) in decimal."""
-    width, rest = 1, value // 10
-    while rest > 0:
+    width, bound = 1, 10
+    while bound <= value:
         width += 1
-        rest //= 10
+        bound *= 10
     return put_digits(data, at, value, width)
