@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.orders import START_MS, chunks
-from operators.batches import RawBatch
+from operators.batches import READ_AHEAD_BYTES, RawBatch
 from operators.board_rules import BoardRules
 from operators.bytes_kernels import Interner
 from operators.decode import OrderDecoder
@@ -27,7 +27,6 @@ from operators.dedup_store import DedupStore
 from operators.delta import ShardBaselines
 from operators.dimensions import Dimensions
 from operators.event_lane import EventLane
-from operators.known_keys import READ_AHEAD_BYTES
 from operators.order_scan import OrderColumns
 from operators.order_tally import OrderTally
 from operators.process_clock import ProcessClock

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -27,12 +27,17 @@ NO_EVENT_MS = -1
 """The newest event time of a partition that has had none."""
 
 
+READ_AHEAD_BYTES: Final = 64
+"""So far behind an event's bytes its scanner may read."""
+
+
 @dataclass(slots=True)
 class RawBatch:
     """Values of one Kafka partition as they came, in offset order, in one buffer.
 
     ``data`` holds the values one after the other, each followed by one newline that is not part of it;
     value ``i`` is ``data[starts[i] : starts[i] + lengths[i]]``. A message without a value has length -1.
+    Behind the last newline ``READ_AHEAD_BYTES`` are readable.
     """
 
     topic: str

@@ -15,13 +15,13 @@ from typing import ClassVar, Generic, Protocol, Self, TypeVar
 import msgspec
 import numpy as np
 
-from operators.batches import I16, I32, I64, U8, RawBatch
+from operators.batches import I16, I32, I64, READ_AHEAD_BYTES, U8, RawBatch
 from operators.bytes_kernels import U64, FoundIds, Interner, intern_found, stable_hash
 from operators.click_scan import ACTIONS, EVENT_SEED, OTHER_SOURCE, SOURCES, ClickColumns, scan_clicks
 from operators.click_scan import FIELDS as CLICK_FIELDS
 from operators.dimensions import Dimensions, tier_of
 from operators.json_scan import LEFT, PERSON_SEED, SCANNED, split_lines
-from operators.known_keys import READ_AHEAD_BYTES, no_keys
+from operators.known_keys import no_keys
 from operators.order_scan import FIELDS as ORDER_FIELDS
 from operators.order_scan import (
     FIRST,

@@ -71,11 +71,11 @@ class KafkaConnection:
     def consumer_settings(self, partitions: int) -> Settings:
         """Settings of a consumer that reads up to ``partitions`` partitions from exact offsets.
 
-        The sizes were measured: smaller fetches halve the rate. The end-of-partition event decides what
-        has been read to its end, and a lost offset is an error, never a silent jump.
+        How much is fetched at a time is left at librdkafka's 1 MiB a partition: ten times as much gains
+        nothing and has left the caches before it is taken apart. The end-of-partition event decides what has
+        been read to its end, and a lost offset is an error, never a silent jump.
         """
         defaults = {
-            "fetch.message.max.bytes": 1024 * 1024,
             "queued.min.messages": 1_000_000,
             "queued.max.messages.kbytes": max(LEAST_QUEUED_KBYTES, QUEUED_KBYTES_PER_TOPIC // partitions),
             "fetch.wait.max.ms": 100,

@@ -17,8 +17,6 @@ log = logging.getLogger(__name__)
 BEGINNING: Final[int] = OFFSET_BEGINNING
 """The offset that stands for the earliest message there is."""
 UNKNOWN_OFFSET: Final = -1
-PADDING_BYTES: Final = 64
-"""Readable bytes behind the last one of a batch's data."""
 QUERY_SECONDS: Final = 5.0
 
 _LOST = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})

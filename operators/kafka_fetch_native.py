@@ -7,10 +7,10 @@ import ctypes
 import numpy as np
 from confluent_kafka import KafkaError
 
-from operators.batches import U8, RawBatch
+from operators.batches import READ_AHEAD_BYTES, U8, RawBatch
 from operators.kafka_connection import LEADERS_SECONDS, BrokerHealth, ClientLog, KafkaConnection
 from operators.kafka_errors import KafkaReadError
-from operators.kafka_fetch import PADDING_BYTES, QUERY_SECONDS, UNKNOWN_OFFSET, Fetched, note_event
+from operators.kafka_fetch import QUERY_SECONDS, UNKNOWN_OFFSET, Fetched, note_event
 from operators.kafka_librdkafka import EVENT_ERROR, EVENT_LOG, EVENT_STATS, WITHOUT_GROUP, Librdkafka
 from operators.kafka_message_kernels import (
     LAYOUT_IS_KNOWN,
@@ -56,9 +56,9 @@ class NativeClient:
         return self._columns
 
     def data(self, size: int, kept: int) -> U8:
-        """Room for ``size`` bytes and the padding, shared by all partitions. The first ``kept`` stay."""
-        if len(self._data) < size + PADDING_BYTES:
-            data = np.zeros(size + size // 4 + PADDING_BYTES, np.uint8)
+        """Room for ``size`` bytes and what is read ahead, for all partitions. The first ``kept`` stay."""
+        if len(self._data) < size + READ_AHEAD_BYTES:
+            data = np.zeros(size + size // 4 + READ_AHEAD_BYTES, np.uint8)
             data[:kept] = self._data[:kept]
             self._data = data
         return self._data

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaException, TopicPartition
 
-from operators.batches import RawBatch
+from operators.batches import READ_AHEAD_BYTES, RawBatch
 from operators.kafka_connection import LEADERS_SECONDS, BrokerHealth, ClientLog, KafkaConnection
-from operators.kafka_fetch import PADDING_BYTES, QUERY_SECONDS, UNKNOWN_OFFSET, Fetched, note_event
+from operators.kafka_fetch import QUERY_SECONDS, UNKNOWN_OFFSET, Fetched, note_event
 
 
 class PlainClient:
@@ -113,8 +113,8 @@ def _joined(topic: str, number: int, messages: list[Any]) -> RawBatch:
     starts = np.zeros(len(values), np.int64)
     np.cumsum(np.maximum(lengths[:-1], 0) + 1, out=starts[1:])
     text = bytearray(b"\n").join([b"" if v is None else v for v in values])
-    text += b"\n" + bytes(PADDING_BYTES)
-    data = np.frombuffer(text, np.uint8)[:-PADDING_BYTES]
+    text += b"\n" + bytes(READ_AHEAD_BYTES)
+    data = np.frombuffer(text, np.uint8)[:-READ_AHEAD_BYTES]
     stamps = [message.timestamp() for message in messages]
     return RawBatch(
         topic=topic,

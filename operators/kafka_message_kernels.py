@@ -20,8 +20,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from operators.batches import I64, U8
-from operators.kafka_fetch import PADDING_BYTES
+from operators.batches import I64, READ_AHEAD_BYTES, U8
 
 LAYOUT_IS_KNOWN: Final = struct.calcsize("P") == 8
 _ERROR, _PAYLOAD, _LENGTH, _OFFSET = 0, 24, 32, 56
@@ -161,7 +160,8 @@ NOTHING: Final = Taken(0, 0, 0, 0, 0)
 def take_messages(queue: Queue, most: int, columns: MessageColumns, data: U8, taken: Taken) -> Taken:
     """Take up to ``most`` messages and events, or go on where ``taken`` says that it ended for want of room.
 
-    Values lie in ``data`` one after the other, a newline behind each, with ``PADDING_BYTES`` behind the last.
+    Values lie in ``data`` one after the other, a newline behind each, with room for ``READ_AHEAD_BYTES``
+    behind the last.
     """
     messages, events, size, held = taken.messages, taken.events, taken.size, taken.held
     while True:
@@ -173,7 +173,7 @@ def take_messages(queue: Queue, most: int, columns: MessageColumns, data: U8, ta
             if held <= 0:
                 return Taken(messages, events, size, 0, 0)
         read, told, filled = _read(columns, held, messages, events, size, queue.message_timestamp)
-        if filled + PADDING_BYTES > len(data):
+        if filled + READ_AHEAD_BYTES > len(data):
             return Taken(messages, events, size, held, filled)
         _copy_values(columns, messages, read, data)
         for index in range(held):

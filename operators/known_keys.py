@@ -18,8 +18,6 @@ from operators.json_scan import QUOTE, after_space, string_end, value_at
 
 LONGEST: Final = 24
 """Bytes of a text that is remembered: longer ones are read each time."""
-READ_AHEAD_BYTES: Final = LONGEST
-"""Bytes behind the place where a text is looked for that must be readable."""
 _WAYS: Final = 2
 """Texts remembered behind each field: some events have an optional field there, others have not."""
 # A text in 64 bytes: itself, padded to three words; the bits of them that count; its length; its field.

@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterator
 import pytest
 from confluent_kafka import Producer
 
+from operators.batches import READ_AHEAD_BYTES
 from operators.kafka_connection import KafkaConnection
 from operators.kafka_errors import ClientSettingError
 from operators.kafka_fetch import BEGINNING, UNKNOWN_OFFSET, FetchClient, PartitionFetcher
 from operators.kafka_fetch_native import NativeClient
 from operators.kafka_fetch_plain import PlainClient
+from operators.kafka_message_kernels import AT_ONCE
 from operators.kafka_source import open_client
-from tests.operators.kafka_rig import START_MS, at_end, hear, make_topic, send
+from tests.operators.kafka_rig import START_MS, Heard, at_end, hear, make_topic, send
 from warroom.services import EmbeddedBroker
 
 Client = Callable[[str], FetchClient]
@@ -81,7 +83,7 @@ def test_data_can_be_written_and_read_beyond_its_end_by_compiled_code(
     assert batch.data.flags.writeable
     assert batch.data.flags.c_contiguous
     assert batch.data.base is not None
-    assert batch.data.base.nbytes >= batch.data.nbytes + 64
+    assert batch.data.base.nbytes >= batch.data.nbytes + READ_AHEAD_BYTES
 
 
 def test_no_more_messages_come_than_were_asked_for(broker: str, fetcher: PartitionFetcher) -> None:
@@ -93,6 +95,22 @@ def test_no_more_messages_come_than_were_asked_for(broker: str, fetcher: Partiti
         if batch is not None:
             sizes.append(len(batch))
     assert max(sizes) == 7
+
+
+def test_thousands_of_messages_at_once_arrive_in_order(broker: str, fetcher: PartitionFetcher) -> None:
+    values: list[bytes | None] = [b"%d " % i * (i % 30) for i in range(9 * AT_ONCE // 2)]
+    send(broker, values)
+    fetcher.start(BEGINNING)
+    heard, sizes = Heard(), []
+    while len(heard.values) < len(values):
+        batch = fetcher.fetch(3 * AT_ONCE + 1).batch
+        if batch is not None:
+            sizes.append(len(batch))
+            heard.add(batch)
+    assert heard.values == values
+    assert heard.offsets == list(range(len(values)))
+    assert heard.timestamps_ms == [START_MS + i for i in range(len(values))]
+    assert AT_ONCE < max(sizes) <= 3 * AT_ONCE + 1
 
 
 def test_values_of_a_megabyte_arrive_whole(broker: str, fetcher: PartitionFetcher) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from operators.known_keys import LONGEST, READ_AHEAD_BYTES, UNKNOWN, known_key, no_keys, remember_key
+from operators.batches import READ_AHEAD_BYTES
+from operators.known_keys import LONGEST, UNKNOWN, known_key, no_keys, remember_key
 
 BEFORE, OTHER, FIELD = 1, 2, 3
 
