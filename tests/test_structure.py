@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "warroom": {"schemas", "operators", "flows", "warroom", "loadgen", "dashboards"},
 }
 PLAIN = (
-    *("batches", "json_scan", "order_scan", "click_scan", "decode", "dedup", "bytes_kernels"),
+    *("batches", "json_scan", "known_keys", "order_scan", "click_scan", "decode", "dedup", "bytes_kernels"),
     *("added", "tally", "order_tally", "click_tally", "delta", "event_lane", "joins", "shard_results"),
     *("event_clock", "calendar_days", "bucket_columns", "merchant_columns", "windows", "closing"),
     *("dimensions", "cuts", "cut_tally", "rollups", "rollup_people", "rollup_results", "shares", "stocks"),
