@@ -25,8 +25,6 @@ F64 = npt.NDArray[np.float64]
 
 NO_EVENT_MS = -1
 """The newest event time of a partition that has had none."""
-
-
 READ_AHEAD_BYTES: Final = 64
 """So far behind an event's bytes its scanner may read."""
 

@@ -7,15 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from operators.batches import I16, I32, I64, U8
-from operators.bytes_kernels import U64, FoundIds, compiled, hash_bytes, inlined, load_u8, load_u64
+from operators.bytes_kernels import U64, FoundIds, compiled, hash_bytes, inlined, load_u8
 from operators.dimensions import UNKNOWN_TIER, NameTables, name_number
 from operators.json_scan import (
-    CATEGORY,
-    CHANNEL,
-    CITY_TIER,
-    COMMA,
     LEFT,
-    OPEN,
     PERSON_SEED,
     QUOTE,
     SCANNED,
@@ -34,7 +29,7 @@ from operators.json_scan import (
     whole_number,
     word,
 )
-from operators.known_keys import UNKNOWN, known_key, read_key, remember_key
+from operators.known_keys import field_table, next_field
 from schemas.events import MAX_EVENT_TIME_MS, PLATFORM_SOURCES, PRIVATE_SOURCES
 
 VIEW, CART, FAVORITE, JOIN = 0, 1, 2, 3
@@ -49,14 +44,7 @@ EVENT_SEED = 0
 
 REQUIRED = 0b11111  # event_id, merchant_id, visitor_id, action, event_time
 
-_EVENT_ID, _MERCHANT, _VISITOR = word("event_id"), word("merchant_id"), word("visitor_id")
-_ACTION, _EVENT_TIME, _SOURCE = word("action"), word("event_time"), word("source")
 _VIEW, _CART, _FAVORITE, _JOIN = word("view"), word("cart"), word("favorite"), word("join")
-
-# The last eight bytes of the names that are longer than nine.
-_MERCHANT_TAIL = np.frombuffer(b"chant_id", np.uint8).copy()
-_VISITOR_TAIL = np.frombuffer(b"sitor_id", np.uint8).copy()
-_TIME_TAIL = np.frombuffer(b"ent_time", np.uint8).copy()
 
 _SOURCE_HEADS = np.array([word(name) for name in SOURCES[:-1]], np.uint64)
 _SOURCE_LENGTHS = np.array([len(name) for name in SOURCES[:-1]], np.int64)
@@ -127,53 +115,14 @@ def _source_of(data: U8, p: int, length: int) -> int:
     return OTHER_SOURCE
 
 
-# Fields of a click; ``_BEGIN`` stands for the place before the first one.
+FIELDS = field_table(
+    "event_id", "merchant_id", "visitor_id", "action", "event_time", "source", "channel", "category",
+    "city_tier",
+)  # fmt: skip
 (
-    _F_EVENT_ID,
-    _F_MERCHANT,
-    _F_VISITOR,
-    _F_ACTION,
-    _F_EVENT_TIME,
-    _F_SOURCE,
-    _F_CHANNEL,
-    _F_CATEGORY,
-    _F_TIER,
-    _F_OTHER,
-    _BEGIN,
-) = range(11)
-FIELDS = _BEGIN + 1
-"""Fields to remember keys behind (``operators.known_keys``)."""
-
-
-@compiled
-def _field_of(data: U8, name: int, length: int) -> int:
-    """The field of a name."""
-    head = first_word(data, name, length)
-    if length == 6:
-        if head == _ACTION:
-            return _F_ACTION
-        if head == _SOURCE:
-            return _F_SOURCE
-    elif length == 7:
-        if head == CHANNEL:
-            return _F_CHANNEL
-    elif length == 8:
-        if head == _EVENT_ID:
-            return _F_EVENT_ID
-        if head == CATEGORY:
-            return _F_CATEGORY
-    elif length == 9:
-        if head == CITY_TIER and load_u8(data, name + 8) == 114:
-            return _F_TIER
-    elif length == 10:
-        tail = load_u64(data, name + 2)
-        if head == _VISITOR and tail == load_u64(_VISITOR_TAIL, 0):
-            return _F_VISITOR
-        if head == _EVENT_TIME and tail == load_u64(_TIME_TAIL, 0):
-            return _F_EVENT_TIME
-    elif length == 11 and head == _MERCHANT and load_u64(data, name + 3) == load_u64(_MERCHANT_TAIL, 0):
-        return _F_MERCHANT
-    return _F_OTHER
+    _EVENT_ID, _MERCHANT, _VISITOR, _ACTION, _EVENT_TIME, _SOURCE, _CHANNEL, _CATEGORY, _TIER,
+) = range(len(FIELDS))  # fmt: skip
+_BEGIN = len(FIELDS) + 1
 
 
 @inlined
@@ -201,33 +150,28 @@ def scan_click(
     tier = UNKNOWN_TIER
     source = OTHER_SOURCE
     while True:
-        before = field
-        field, at = known_key(keys, before, data, p)
-        if field == UNKNOWN:
-            name, length, at = read_key(data, p, OPEN if before == _BEGIN else COMMA)
-            if at < 0:
-                return LEFT
-            field = _field_of(data, name, length)
-            remember_key(keys, before, data, p, at, field)
-        if field == _F_EVENT_ID:
+        field, at = next_field(keys, FIELDS, field, data, p)
+        if at < 0:
+            return LEFT
+        if field == _EVENT_ID:
             p = id_end(data, at)
             if p < 0:
                 return LEFT
             event_at, event_length = at + 1, p - at - 2
             seen |= 1
-        elif field == _F_MERCHANT:
+        elif field == _MERCHANT:
             p = id_end(data, at)
             if p < 0:
                 return LEFT
             merchant_at, merchant_length = at + 1, p - at - 2
             seen |= 2
-        elif field == _F_VISITOR:
+        elif field == _VISITOR:
             p = id_end(data, at)
             if p < 0:
                 return LEFT
             visitor_at, visitor_length = at + 1, p - at - 2
             seen |= 4
-        elif field == _F_ACTION:
+        elif field == _ACTION:
             if load_u8(data, at) != QUOTE:
                 return LEFT
             p = string_end(data, at + 1)
@@ -239,30 +183,30 @@ def scan_click(
             columns.action[i] = action
             p += 1
             seen |= 8
-        elif field == _F_EVENT_TIME:
+        elif field == _EVENT_TIME:
             p = digits_end(data, at)
             time_ms = whole_number(data, at, p)
             if time_ms < 0 or time_ms > MAX_EVENT_TIME_MS:
                 return LEFT
             columns.event_time_ms[i] = time_ms
             seen |= 16
-        elif field == _F_SOURCE:
+        elif field == _SOURCE:
             p = typed_end(data, at, QUOTE)
             if p < 0:
                 return LEFT
             is_text = load_u8(data, at) == QUOTE
             source = _source_of(data, at + 1, p - at - 2) if is_text else OTHER_SOURCE
-        elif field == _F_CHANNEL:
+        elif field == _CHANNEL:
             p = typed_end(data, at, TEXT)
             if p < 0:
                 return LEFT
             channel_at, channel_length = at + 1, text_length(data, at, p)
-        elif field == _F_CATEGORY:
+        elif field == _CATEGORY:
             p = typed_end(data, at, TEXT)
             if p < 0:
                 return LEFT
             category_at, category_length = at + 1, text_length(data, at, p)
-        elif field == _F_TIER:
+        elif field == _TIER:
             p = typed_end(data, at, WHOLE)
             if p < 0:
                 return LEFT

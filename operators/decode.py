@@ -170,8 +170,8 @@ class EventDecoder(ABC, Generic[C]):
     One decoder a partition; ``merchants`` and ``dimensions`` are shared by all decoders of a worker.
     """
 
-    fields: ClassVar[int]
-    """Fields that the scanner tells apart."""
+    fields: ClassVar[U64]
+    """What the scanner tells apart."""
 
     def __init__(self, merchants: Interner, dimensions: Dimensions | None = None) -> None:
         self._merchants = merchants

@@ -231,10 +231,6 @@ def ends_at(data: U8, p: int) -> bool:
     return bool(load_u8(data, p) == CLOSE or load_u8(data, after_space(data, p)) == CLOSE)
 
 
-CHANNEL, CATEGORY, CITY_TIER = word("channel"), word("category"), word("city_tier")
-"""Names of the optional fields that orders and clicks have in common."""
-
-
 @inlined
 def text_length(data: U8, p: int, end: int) -> int:
     """Length of the text whose JSON string begins at ``p`` and ends before ``end``; 0 for null."""

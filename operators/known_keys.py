@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 
 from operators.batches import U8
-from operators.bytes_kernels import compiled, inlined, load_u8, load_u64, store_u64
-from operators.json_scan import QUOTE, after_space, string_end, value_at
+from operators.bytes_kernels import U64, compiled, inlined, load_u8, load_u64, store_u64
+from operators.json_scan import COMMA, OPEN, QUOTE, after_space, first_word, string_end, value_at, word
 
 LONGEST: Final = 24
 """Bytes of a text that is remembered: longer ones are read each time."""
@@ -27,11 +27,21 @@ _LENGTH: Final = 48
 _FIELD: Final = 56
 UNKNOWN: Final = -1
 """In place of a field: none of the texts stands there."""
+_LONGEST_NAME: Final = 16
 
 
-def no_keys(fields: int) -> U8:
-    """Room for what stands behind each of ``fields`` fields, with nothing in it yet."""
-    return np.zeros(fields * _WAYS * _ENTRY, np.uint8)
+def field_table(*names: str) -> U64:
+    """The fields that a scanner tells apart, numbered from 0: each name as two words, zeros behind it.
+
+    Any other field has the number behind the last one, and the place before the first field the next.
+    """
+    assert all(len(name) <= _LONGEST_NAME for name in names)
+    return np.array([(word(name), word(name[8:])) for name in names], np.uint64)
+
+
+def no_keys(fields: U64) -> U8:
+    """Room for what stands behind each field of a table, with nothing in it yet."""
+    return np.zeros((len(fields) + 2) * _WAYS * _ENTRY, np.uint8)
 
 
 @inlined
@@ -82,20 +92,46 @@ def remember_key(keys: U8, before: int, data: U8, p: int, value: int, field: int
 
 
 @compiled
-def read_key(data: U8, p: int, mark: int) -> tuple[int, int, int]:
-    """Begin and length of the name of the field that comes next, and where its value begins.
+def _number_of(fields: U64, data: U8, name: int, length: int) -> int:
+    """The number of the field whose name is ``data[name : name + length]``."""
+    if length <= _LONGEST_NAME:
+        head = first_word(data, name, length)
+        tail = first_word(data, name + 8, length - 8) if length > 8 else np.uint64(0)
+        for field in range(len(fields)):
+            if fields[field, 0] == head and fields[field, 1] == tail:
+                return field
+    return len(fields)
 
-    ``p``: end of the value before, or the begin of the event; ``mark``: what comes before the name there. A
-    value's begin below 0: no name stands there, or one that is left to the full decoder.
-    """
+
+@compiled
+def _read_key(keys: U8, fields: U64, before: int, data: U8, p: int) -> tuple[int, int]:
+    """As ``next_field``, letter by letter; what is read is remembered."""
+    start = p
     p = after_space(data, p)
-    if load_u8(data, p) != mark:
-        return 0, 0, -1
+    if load_u8(data, p) != (COMMA if before <= len(fields) else OPEN):
+        return UNKNOWN, -1
     p = after_space(data, p + 1)
     if load_u8(data, p) != QUOTE:
-        return 0, 0, -1
+        return UNKNOWN, -1
     name = p + 1
     p = string_end(data, name)
     if p < 0:
-        return 0, 0, -1
-    return name, p - name, value_at(data, p)
+        return UNKNOWN, -1
+    value = value_at(data, p)
+    if value < 0:
+        return UNKNOWN, -1
+    field = _number_of(fields, data, name, p - name)
+    remember_key(keys, before, data, start, value, field)
+    return field, value
+
+
+@inlined
+def next_field(keys: U8, fields: U64, before: int, data: U8, p: int) -> tuple[int, int]:
+    """The field that comes next and where its value begins; below 0: left to the full decoder.
+
+    ``before``: the field whose value ends at ``p``; one more than any field has at the begin of an event.
+    """
+    field, value = known_key(keys, before, data, p)
+    if field == UNKNOWN:
+        field, value = _read_key(keys, fields, before, data, p)
+    return field, value

@@ -7,17 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from operators.batches import I16, I32, I64, U8
-from operators.bytes_kernels import U64, FoundIds, compiled, hash_bytes, inlined, load_u8, load_u64
+from operators.bytes_kernels import U64, FoundIds, compiled, hash_bytes, inlined, load_u8
 from operators.dimensions import UNKNOWN_TIER, NameTables, name_number
 from operators.json_scan import (
-    CATEGORY,
-    CHANNEL,
-    CITY_TIER,
-    COMMA,
     LEFT,
     MINUS,
     NULL,
-    OPEN,
     PERSON_SEED,
     QUOTE,
     SCANNED,
@@ -37,7 +32,7 @@ from operators.json_scan import (
     whole_number,
     word,
 )
-from operators.known_keys import UNKNOWN, known_key, read_key, remember_key
+from operators.known_keys import field_table, next_field
 from schemas.events import MAX_AMOUNT_FEN, MAX_EVENT_TIME_MS, MAX_QUANTITY
 
 PAID, REFUNDED, CANCELLED, CREATED = 0, 1, 2, 3
@@ -51,17 +46,7 @@ UNSAID, FIRST, NOT_FIRST = 0, 1, 2
 
 REQUIRED = 0b111111  # order_id, merchant_id, member_id, amount, status, event_time
 
-_ORDER_ID, _MERCHANT, _MEMBER = word("order_id"), word("merchant_id"), word("member_id")
-_AMOUNT, _QUANTITY, _STATUS = word("amount"), word("quantity"), word("status")
-_EVENT_TIME, _ITEM_ID, _FIRST_ORDER = word("event_time"), word("item_id"), word("first_order")
-_STOCK_LEFT = word("stock_left")
 _PAID, _REFUNDED, _CANCELLED, _CREATED = word("paid"), word("refunded"), word("cancelled"), word("created")
-
-# The last eight bytes of the names that are longer than nine.
-_MERCHANT_TAIL = np.frombuffer(b"chant_id", np.uint8).copy()
-_FIRST_TAIL = np.frombuffer(b"st_order", np.uint8).copy()
-_TIME_TAIL = np.frombuffer(b"ent_time", np.uint8).copy()
-_STOCK_TAIL = np.frombuffer(b"ock_left", np.uint8).copy()
 
 
 class OrderColumns(NamedTuple):
@@ -134,67 +119,15 @@ def _said(first_byte: int) -> int:
     return NOT_FIRST if first_byte == 102 else UNSAID
 
 
-# Fields of an order; ``_BEGIN`` stands for the place before the first one.
+FIELDS = field_table(
+    "order_id", "merchant_id", "member_id", "amount", "status", "event_time", "quantity", "item_id",
+    "stock_left", "channel", "category", "city_tier", "first_order",
+)  # fmt: skip
 (
-    _F_ORDER_ID,
-    _F_MERCHANT,
-    _F_MEMBER,
-    _F_AMOUNT,
-    _F_STATUS,
-    _F_EVENT_TIME,
-    _F_QUANTITY,
-    _F_ITEM,
-    _F_STOCK,
-    _F_CHANNEL,
-    _F_CATEGORY,
-    _F_TIER,
-    _F_FIRST_ORDER,
-    _F_OTHER,
-    _BEGIN,
-) = range(15)
-FIELDS = _BEGIN + 1
-"""Fields to remember keys behind (``operators.known_keys``)."""
-
-
-@compiled
-def _field_of(data: U8, name: int, length: int) -> int:
-    """The field of a name."""
-    head = first_word(data, name, length)
-    if length == 6:
-        if head == _AMOUNT:
-            return _F_AMOUNT
-        if head == _STATUS:
-            return _F_STATUS
-    elif length == 7:
-        if head == CHANNEL:
-            return _F_CHANNEL
-        if head == _ITEM_ID:
-            return _F_ITEM
-    elif length == 8:
-        if head == _ORDER_ID:
-            return _F_ORDER_ID
-        if head == _QUANTITY:
-            return _F_QUANTITY
-        if head == CATEGORY:
-            return _F_CATEGORY
-    elif length == 9:
-        if head == _MEMBER and load_u8(data, name + 8) == 100:
-            return _F_MEMBER
-        if head == CITY_TIER and load_u8(data, name + 8) == 114:
-            return _F_TIER
-    elif length == 10:
-        tail = load_u64(data, name + 2)
-        if head == _EVENT_TIME and tail == load_u64(_TIME_TAIL, 0):
-            return _F_EVENT_TIME
-        if head == _STOCK_LEFT and tail == load_u64(_STOCK_TAIL, 0):
-            return _F_STOCK
-    elif length == 11:
-        tail = load_u64(data, name + 3)
-        if head == _MERCHANT and tail == load_u64(_MERCHANT_TAIL, 0):
-            return _F_MERCHANT
-        if head == _FIRST_ORDER and tail == load_u64(_FIRST_TAIL, 0):
-            return _F_FIRST_ORDER
-    return _F_OTHER
+    _ORDER_ID, _MERCHANT, _MEMBER, _AMOUNT, _STATUS, _EVENT_TIME, _QUANTITY, _ITEM,
+    _STOCK, _CHANNEL, _CATEGORY, _TIER, _FIRST_ORDER,
+) = range(len(FIELDS))  # fmt: skip
+_BEGIN = len(FIELDS) + 1
 
 
 @inlined
@@ -226,40 +159,35 @@ def scan_order(
     quantity = 1
     status = -1
     while True:
-        before = field
-        field, at = known_key(keys, before, data, p)
-        if field == UNKNOWN:
-            name, length, at = read_key(data, p, OPEN if before == _BEGIN else COMMA)
-            if at < 0:
-                return LEFT
-            field = _field_of(data, name, length)
-            remember_key(keys, before, data, p, at, field)
-        if field == _F_ORDER_ID:
+        field, at = next_field(keys, FIELDS, field, data, p)
+        if at < 0:
+            return LEFT
+        if field == _ORDER_ID:
             p = id_end(data, at)
             if p < 0:
                 return LEFT
             order_at, order_length = at + 1, p - at - 2
             seen |= 1
-        elif field == _F_MERCHANT:
+        elif field == _MERCHANT:
             p = id_end(data, at)
             if p < 0:
                 return LEFT
             merchant_at, merchant_length = at + 1, p - at - 2
             seen |= 2
-        elif field == _F_MEMBER:
+        elif field == _MEMBER:
             p = id_end(data, at)
             if p < 0:
                 return LEFT
             member_at, member_length = at + 1, p - at - 2
             seen |= 4
-        elif field == _F_AMOUNT:
+        elif field == _AMOUNT:
             p = digits_end(data, at)
             amount = whole_number(data, at, p)
             if amount < 0 or amount > MAX_AMOUNT_FEN:
                 return LEFT
             columns.amount_fen[i] = amount
             seen |= 8
-        elif field == _F_STATUS:
+        elif field == _STATUS:
             if load_u8(data, at) != QUOTE:
                 return LEFT
             p = string_end(data, at + 1)
@@ -270,25 +198,25 @@ def scan_order(
                 return LEFT
             p += 1
             seen |= 16
-        elif field == _F_EVENT_TIME:
+        elif field == _EVENT_TIME:
             p = digits_end(data, at)
             time_ms = whole_number(data, at, p)
             if time_ms < 0 or time_ms > MAX_EVENT_TIME_MS:
                 return LEFT
             columns.event_time_ms[i] = time_ms
             seen |= 32
-        elif field == _F_QUANTITY:
+        elif field == _QUANTITY:
             p = digits_end(data, at)
             quantity = whole_number(data, at, p)
             if quantity < 1 or quantity > MAX_QUANTITY:
                 return LEFT
-        elif field == _F_ITEM:
+        elif field == _ITEM:
             p = typed_end(data, at, TEXT)
             if p < 0:
                 return LEFT
             item_at, item_length = at + 1, p - at - 2
             stock = (stock | ITEM) if load_u8(data, at) == TEXT else stock & ~ITEM
-        elif field == _F_STOCK:
+        elif field == _STOCK:
             p = typed_end(data, at, WHOLE)
             if p < 0 or load_u8(data, at) == MINUS:
                 return LEFT
@@ -296,22 +224,22 @@ def scan_order(
             if stock_left > MAX_QUANTITY:
                 return LEFT
             stock = (stock | STOCK) if load_u8(data, at) != NULL else stock & ~STOCK
-        elif field == _F_CHANNEL:
+        elif field == _CHANNEL:
             p = typed_end(data, at, TEXT)
             if p < 0:
                 return LEFT
             channel_at, channel_length = at + 1, text_length(data, at, p)
-        elif field == _F_CATEGORY:
+        elif field == _CATEGORY:
             p = typed_end(data, at, TEXT)
             if p < 0:
                 return LEFT
             category_at, category_length = at + 1, text_length(data, at, p)
-        elif field == _F_TIER:
+        elif field == _TIER:
             p = typed_end(data, at, WHOLE)
             if p < 0:
                 return LEFT
             tier = tier_at(data, at, p)
-        elif field == _F_FIRST_ORDER:
+        elif field == _FIRST_ORDER:
             p = typed_end(data, at, TRUTH)
             if p < 0:
                 return LEFT
