@@ -87,7 +87,7 @@ EMBEDDED_BENCHMARKS: Final[dict[str, Callable[[Place], Result]]] = {
     "quick": _quick,
 }
 KAFKA_BENCHMARKS: Final[dict[str, Callable[[Place], Result]]] = {
-    "apache-kafka": lambda place: beside_bare_loop("apache-kafka", place, Load(), 3, KAFKA),
+    "apache-kafka": lambda place: beside_bare_loop("apache-kafka", place, Load(), 5, KAFKA),
     "packed-kafka": lambda place: beside_bare_loop("packed-kafka", place, Load(packed=50), 3, PACKED_KAFKA),
     # The embedded broker keeps all orders in memory and takes more of the processor the more they are.
     "latency": lambda place: latency(place, 100_000, 120.0, 1),
