@@ -211,8 +211,8 @@ def count_people(
     counts: F64,
 ) -> None:
     """Distinct people of some rows in 5m, 1h, day, sale: ``counts`` is n x 4."""
-    bitmaps = np.zeros(PLANE_REGISTERS, np.uint32)
-    seen = np.zeros(MOST_RANK + 1, np.int64)
+    bitmaps = np.zeros(PLANE_REGISTERS, np.uint64)
+    seen = np.zeros((len(sliding), MOST_RANK + 1), np.int64)
     for i in range(len(rows)):
         row = rows[i]
         kind = t.kind[row]
@@ -224,13 +224,12 @@ def count_people(
         entries = t.arena[start:stop]
         today = day[zone[row]]
         a = b = c = d = 0
-        for word in entries:
-            if word:
-                time = np.int64(word & np.uint64(MOST_TIME))
-                a += int(time >= sliding[0])
-                b += int(time >= sliding[1])
-                c += int(time >= today)
-                d += int(time >= sale)
+        for word in entries:  # a free one has the time 0, which lies before every window
+            time = np.int64(word & np.uint64(MOST_TIME))
+            a += int(time >= sliding[0])
+            b += int(time >= sliding[1])
+            c += int(time >= today)
+            d += int(time >= sale)
         level = t.level[row]
         scale = float(1 << level)
         counts[i, 0] = a * scale
@@ -240,13 +239,13 @@ def count_people(
         if number < 0:
             continue
         if level and large.planes[number, level] >= 0:
-            for w in range(2):
-                seen[:] = 0
+            seen[:, :] = 0
+            seen_in_entries(entries, sliding, bitmaps, seen)
+            for w in range(len(sliding)):
                 least = min(max(sliding[w] - short_offset, 1), _STAMPS_MOST)
                 for rank in range(1, level + 1):
-                    seen[rank] = seen_in_plane(large.stamps[large.planes[number, rank]], least)
-                seen_in_entries(entries, sliding[w], bitmaps, seen)
-                counts[i, w] = likeliest(seen, PLANE_REGISTERS - seen, PLANE_REGISTERS)
+                    seen[w, rank] = seen_in_plane(large.stamps[large.planes[number, rank]], least)
+                counts[i, w] = likeliest(seen[w], PLANE_REGISTERS - seen[w], PLANE_REGISTERS)
         counts[i, 2] = (
             estimated(large.histogram[number, DAY_REGISTERS]) if large.day[number] == today else 0.0
         )

@@ -10,154 +10,23 @@ beyond, one in two of them is kept, chosen by token, one in four, and so on, at 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from operators.batches import F64, I32, I64, U8
-from operators.bytes_kernels import AHEAD, PADDING_BYTES, U64, compiled, grown, hash_bytes, inlined, prefetch
+from operators.bytes_kernels import PADDING_BYTES, U64, compiled, grown, hash_bytes
 from operators.json_scan import PERSON_SEED
 from operators.people_distinct import PeopleBudget
+from operators.people_orders import TALLY, count_back, mark_known, note_orders
 from operators.people_span import Bounds, Era, Span
-from operators.people_tables import (
-    DONE,
-    FULL,
-    LISTED,
-    MOST_TIME,
-    NO_ROOM,
-    NOT_FIRST,
-    SAYS,
-    TIME_BITS,
-    PersonTables,
-    Tables,
-    ask_for_row,
-    find,
-    home,
-    make_room,
-    rank_of,
-    thin,
-    token_of,
-)
+from operators.people_tables import DONE, MOST_TIME, PersonTables, token_of
 
 MOST_BUYERS: Final = 8192
 EXACT_BUYERS: Final = MOST_BUYERS * 3 // 4
 """A merchant with at most this many buyers to remember is told exactly."""
-_KNOWN: Final = np.uint64(1 << (2 * TIME_BITS))
 _OLD: Final = 512
-
-
-@inlined
-def _is_known(known: U64, at: int, count: int, token: np.uint64) -> bool:
-    low, high = at, at + count
-    while low < high:
-        middle = (low + high) // 2
-        if known[middle] < token:
-            low = middle + 1
-        else:
-            high = middle
-    return low < at + count and known[low] == token
-
-
-@compiled
-def note_orders(
-    t: Tables,
-    says: U8,
-    known: U64,
-    known_at: I32,
-    known_count: I32,
-    rows: I32,
-    persons: U64,
-    times: I64,
-    zone: U8,
-    kept: I64,
-    may_grow: bool,
-    begin: int,
-) -> tuple[int, int]:
-    """Note paid orders from number ``begin`` on; (next one, why it stopped). ``kept`` by zone."""
-    for i in range(begin, len(rows)):
-        if i + 2 * AHEAD < len(rows):
-            ask_for_row(t, rows[i + 2 * AHEAD])
-        soon = i + AHEAD
-        if soon < len(rows):
-            at = home(t, rows[soon], persons[soon] >> np.uint64(TIME_BITS))
-            prefetch(t.arena, at)
-            prefetch(t.more, at)
-        row = rows[i]
-        person = persons[i]
-        token = person >> np.uint64(TIME_BITS)
-        time = np.uint64(times[i])
-        keep = kept[zone[row]]
-        if person & np.uint64(SAYS):
-            says[row] = 1
-        if times[i] < keep or rank_of(token) <= t.level[row]:
-            continue
-        slot = find(t, row, token)
-        if slot == -1:
-            status = make_room(t, row, keep)
-            if status == NO_ROOM and (may_grow or not t.kind[row]):
-                return i, NO_ROOM
-            if status != DONE:
-                thin(t, row, keep)
-                if status != FULL:
-                    t.counts[1] += 1
-                if rank_of(token) <= t.level[row]:
-                    continue
-            slot = find(t, row, token)
-        not_first = time if person & np.uint64(NOT_FIRST) else np.uint64(0)
-        if slot >= 0:
-            last = t.arena[slot] & np.uint64(MOST_TIME)
-            before = t.more[slot] & np.uint64(MOST_TIME)
-            back = t.more[slot] >> np.uint64(TIME_BITS) & np.uint64(MOST_TIME)
-            before = max(before, min(last, time))
-            back = max(back, not_first)
-            t.arena[slot] = token << np.uint64(TIME_BITS) | max(last, time)
-            t.more[slot] = t.more[slot] & _KNOWN | back << np.uint64(TIME_BITS) | before
-        else:
-            t.arena[-2 - slot] = token << np.uint64(TIME_BITS) | time
-            flag = np.uint64(0)
-            if len(known) and _is_known(known, known_at[row], known_count[row], token):
-                flag = _KNOWN
-            t.more[-2 - slot] = flag | not_first << np.uint64(TIME_BITS)
-            t.used[row] += 1
-    return len(rows), DONE
-
-
-@compiled
-def mark_known(t: Tables, row: int, known: U64, at: int, count: int) -> None:
-    """Set the mark of each of the row's buyers anew."""
-    start = np.int64(t.at[row])
-    cap = t.caps[t.kind[row]]
-    for i in range(start, start + (t.used[row] if cap <= LISTED else cap)):
-        if t.arena[i] != 0:
-            t.more[i] &= ~_KNOWN
-            if _is_known(known, at, count, t.arena[i] >> np.uint64(TIME_BITS)):
-                t.more[i] |= _KNOWN
-
-
-@compiled
-def count_back(t: Tables, rows: I64, zone: U8, day: I64, sale: int, counts: I64) -> None:
-    """``counts``: n x (day, sale) x (buyers held, with two orders, that came back)."""
-    counts[:] = 0
-    for i in range(len(rows)):
-        row = rows[i]
-        start = np.int64(t.at[row])
-        cap = t.caps[t.kind[row]]
-        for j in range(start, start + (t.used[row] if cap <= LISTED else cap)):
-            word = t.arena[j]
-            if word == 0:
-                continue
-            last = np.int64(word & np.uint64(MOST_TIME))
-            second = t.more[j]
-            before = np.int64(second & np.uint64(MOST_TIME))
-            back = np.int64(second >> np.uint64(TIME_BITS) & np.uint64(MOST_TIME))
-            if second & _KNOWN:
-                back = last
-            for w in range(2):
-                begin = day[zone[row]] if w == 0 else sale
-                counts[i, w, 0] += last >= begin
-                counts[i, w, 1] += before >= begin
-                counts[i, w, 2] += back >= begin
 
 
 class Loyalty:
@@ -171,6 +40,7 @@ class Loyalty:
         self._known: U64 = np.zeros(0, np.uint64)
         self._known_at: I32 = np.zeros(64, np.int32)
         self._known_count: I32 = np.full(64, -1, np.int32)  # -1: the baseline has no list
+        self._tallies: I32 = np.zeros((64, *TALLY), np.int32)
         self._told_bytes = 0
         self._tell()
 
@@ -179,12 +49,13 @@ class Loyalty:
         self.reserve(len(zone))
         self._move(era)
         times = era.times(buckets)
-        kept = Bounds.of(span, era).kept_buyers
+        bounds = Bounds.of(span, era)
         begin, may_grow = 0, True
         while True:
             begin, status = note_orders(
                 self.tables.t, self._says, self._known, self._known_at, self._known_count,
-                rows, persons, times, zone, kept, may_grow, begin,
+                rows, persons, times, zone, bounds.kept_buyers, bounds.day, bounds.sale, self._tallies,
+                may_grow, begin,
             )  # fmt: skip
             if status == DONE:
                 return
@@ -208,6 +79,7 @@ class Loyalty:
             self._known = np.concatenate([self._known, tokens])
         self._compact()
         mark_known(self.tables.t, row, self._known, self._known_at[row], max(self._known_count[row], 0))
+        self._tallies[row] = 0
         self._tell()
 
     def _compact(self) -> None:
@@ -229,7 +101,7 @@ class Loyalty:
         self._move(era)
         bounds = Bounds.of(span, era)
         counts = np.empty((len(rows), 2, 3), np.int64)
-        count_back(self.tables.t, rows, zone, bounds.day, bounds.sale, counts)
+        count_back(self.tables.t, rows, zone, bounds.day, bounds.sale, self._tallies, counts)
         return counts, self.tables.t.level[rows] == 0
 
     def told(self, rows: I64) -> npt.NDArray[np.bool_]:
@@ -243,6 +115,7 @@ class Loyalty:
         keep = np.zeros(len(self.tables.t.kind), np.int64)
         keep[: len(zone)] = Bounds.of(span, era).kept_buyers[zone]
         self.tables.sweep(keep)
+        self._tallies[:] = 0  # a table that is a list now keeps none
         t = self.tables.t
         t.level[t.used == 0] = 0
         self._tell()
@@ -251,6 +124,7 @@ class Loyalty:
         held, self._era = self._era, era
         if held is not None and era.base > held.base:
             self.tables.shift(min(era.base - held.base, MOST_TIME))
+            self._tallies[:] = 0
 
     def reserve(self, rows: int) -> None:
         """Make room for ``rows`` rows in all."""
@@ -261,6 +135,7 @@ class Loyalty:
             self._known_at = grown(self._known_at, size)
             self._known_count = grown(self._known_count, size)
             self._known_count[have:] = -1
+            self._tallies = grown(self._tallies, size)
             self._tell()
 
     def _tell(self) -> None:
@@ -276,8 +151,16 @@ class Loyalty:
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        own = (self._says, self._known, self._known_at, self._known_count)
+        own = (self._says, self._known, self._known_at, self._known_count, self._tallies)
         return self.tables.nbytes + sum(a.nbytes for a in own)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what can be counted anew."""
+        return {name: value for name, value in self.__dict__.items() if name != "_tallies"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._tallies = np.zeros((len(self._says), *TALLY), np.int32)
 
 
 @compiled

@@ -81,23 +81,33 @@ def likeliest(seen: I64, unseen: I64, registers: int) -> float:
     """
     hits = 0.0
     weight = 0.0
+    highest = 0
     for rank in range(1, MOST_RANK + 1):
         share = 0.5 ** min(rank, MOST_RANK - 1)
         hits += seen[rank]
         weight += share * (unseen[rank] + 0.5 * seen[rank])
+        if seen[rank]:
+            highest = rank
     if hits == 0.0:
         return 0.0
+    never = 0.0
+    for rank in range(1, MOST_RANK + 1):
+        never += 0.5 ** min(rank, MOST_RANK - 1) * unseen[rank]
     people = hits / weight
     for _ in range(60):
-        value = slope = 0.0
-        for rank in range(1, MOST_RANK + 1):
-            share = 0.5 ** min(rank, MOST_RANK - 1)
-            value -= share * unseen[rank]
+        value = -never
+        slope = 0.0
+        # From the highest rank down x doubles, and exp(2x) - 1 = (exp(x) - 1) * (exp(x) + 1): one for all.
+        share = 0.5 ** min(highest, MOST_RANK - 1)
+        grown = math.expm1(people * share)
+        for rank in range(highest, 0, -1):
             if seen[rank]:
-                x = people * share
-                grown = math.expm1(x) if x < 500.0 else math.inf
-                value += share * seen[rank] / grown
-                slope -= share * share * seen[rank] / grown * (1.0 + 1.0 / grown)
+                inverse = 1.0 / grown
+                value += share * seen[rank] * inverse
+                slope -= share * share * seen[rank] * inverse * (1.0 + inverse)
+            if rank < MOST_RANK:  # the last two ranks have the same share
+                share *= 2.0
+                grown *= grown + 2.0
         step = value / slope
         people -= step
         if abs(step) < 1e-7 * people:
@@ -174,21 +184,24 @@ def seen_in_plane(stamps: U16, start: int) -> int:
 
 
 @compiled
-def seen_in_entries(entries: U64, start: int, bitmaps: U32, seen: I64) -> None:
-    """Add the (register, rank) pairs of a table's entries that were seen at ``start`` or later.
+def seen_in_entries(entries: U64, starts: I64, bitmaps: U64, seen: I64) -> None:
+    """Add the (register, rank) pairs of a table's entries that were seen since each of two ``starts``.
 
-    ``bitmaps``: zeros, one for each register of a plane; left as zeros.
+    ``seen``: 2 x ranks; ``bitmaps``: registers of a plane, overwritten: the first start's ranks in the lower
+    half of a word, the second's in the upper one. Without a branch, as nobody could foretell it.
     """
-    for word in entries:
-        if word != 0 and np.int64(word & np.uint64((1 << TIME_BITS) - 1)) >= start:
-            token = word >> np.uint64(TIME_BITS)
-            rank = rank_of(token)
-            at = register_in(token, PLANE_REGISTERS)
-            if not bitmaps[at] >> np.uint32(rank) & np.uint32(1):
-                bitmaps[at] |= np.uint32(1) << np.uint32(rank)
-                seen[rank] += 1
-    for word in entries:
-        bitmaps[register_in(word >> np.uint64(TIME_BITS), PLANE_REGISTERS)] = 0
+    bitmaps[:] = 0
+    first, second = np.uint64(starts[0]), np.uint64(starts[1])
+    for word in entries:  # a free one has the time 0, before every start
+        time = word & np.uint64((1 << TIME_BITS) - 1)
+        token = word >> np.uint64(TIME_BITS)
+        rank = np.uint64(rank_of(token))
+        at = register_in(token, PLANE_REGISTERS)
+        since = np.uint64(time >= first) | np.uint64(time >= second) << np.uint64(32)
+        fresh = since & ~(bitmaps[at] >> rank)
+        bitmaps[at] |= since << rank
+        seen[0, rank] += np.int64(fresh & np.uint64(1))
+        seen[1, rank] += np.int64(fresh >> np.uint64(32))
 
 
 @compiled

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import pickle
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from operators.people_distinct import PeopleBudget
-from operators.people_loyalty import EXACT_BUYERS, Loyalty, back_counts
-from operators.people_span import Era
+from operators.people_loyalty import EXACT_BUYERS, Loyalty, back_counts, member_tokens
+from operators.people_span import NEVER, Era
 from operators.people_tables import BUYER, NOT_FIRST, SAYS, TIME_BITS
-from schemas.windows import HOUR_MS
+from schemas.windows import DAY_MS, FINEST_BUCKET_MS, HOUR_MS
 from tests.operators.night import DAY_START_MS
 from tests.operators.people_rig import (
     DAY,
@@ -54,3 +57,46 @@ def test_who_came_back_takes_no_more_memory_than_it_may() -> None:
         loyalty.add(rows, persons, np.full(len(persons), DAY), zone, span_at(newest_ms), Era.of(newest_ms))
     assert loyalty.thinned > 0
     assert loyalty.nbytes < 600_000 + 5_000 * 64
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["orders", "orders", "orders", "members", "next day", "sweep"]),
+            st.integers(0, 1),
+            st.integers(0, 2**32 - 1),
+        ),
+        min_size=2,
+        max_size=12,
+    ),
+    st.sampled_from([DAY, NEVER]),
+)
+def test_numbers_kept_at_hand_are_those_that_counting_anew_gives(
+    steps: list[tuple[str, int, int]], sale: int
+) -> None:
+    zone, rows = np.zeros(2, np.uint8), np.arange(2)
+    loyalty = Loyalty(PeopleBudget(), most_buyers=128)  # at 96 a table is halved
+    ids = [f"u{n}" for n in range(150)]
+    days = 0
+    for kind, row, seed in steps:
+        draws = np.random.default_rng(seed)
+        if kind == "next day":
+            days += 1
+        newest_ms = DAY_START_MS + days * DAY_MS + HOUR_MS
+        today = DAY + days * DAY_MS // FINEST_BUCKET_MS
+        span, era = span_at(newest_ms, sale, today), Era.of(newest_ms)
+        if kind == "orders":
+            chosen = [ids[n] for n in draws.integers(0, draws.integers(1, len(ids)), 60)]
+            said = draws.choice(np.array([BUYER, BUYER | SAYS, BUYER | SAYS | NOT_FIRST], np.uint64), 60)
+            persons = np.array([member_tokens([name])[0] for name in chosen]) << np.uint64(TIME_BITS) | said
+            buckets = newest_ms // FINEST_BUCKET_MS - draws.integers(0, 720 + 17_280 * min(days, 1), 60)
+            loyalty.add(np.full(60, row, np.int32), persons, buckets, zone, span, era)
+        elif kind == "members":
+            loyalty.know(row, [ids[n] for n in draws.integers(0, len(ids), 20)])
+        elif kind == "sweep":
+            loyalty.sweep(zone, span, era)
+        afresh: Loyalty = pickle.loads(pickle.dumps(loyalty))
+        held, exact = loyalty.shares(rows, zone, span, era)
+        counted, exact_too = afresh.shares(rows, zone, span, era)
+        assert held.tolist() == counted.tolist()
+        assert exact.tolist() == exact_too.tolist()
