@@ -39,8 +39,12 @@ def local_ms(at_ms: int, name: str) -> int:
     return at_ms + int(offset.total_seconds()) * 1000
 
 
+@lru_cache(maxsize=4096)
 def clock_time(at_ms: int, name: str) -> tuple[int, int]:
-    """(days since the local epoch, milliseconds since local midnight by the clock)."""
+    """(days since the local epoch, milliseconds since local midnight by the clock).
+
+    All shards ask for the few instants at which windows begin and end.
+    """
     return divmod(local_ms(at_ms, name), DAY_MS)
 
 

@@ -21,6 +21,8 @@ from schemas.windows import GMV, HOUR_MS, MULTIPLES, NEW_MEMBERS, ORDERS, SLIDIN
 
 Rows = npt.NDArray[np.integer]
 ABSENT = math.nan
+MOST_ZONES = 256
+"""``MerchantColumns.zone`` is a byte."""
 
 
 class Baselines:
@@ -82,8 +84,17 @@ class Baselines:
 
     def sold_between(self, rows: Rows, start_ms: int, end_ms: int, timezone: str) -> F64:
         """What each baseline sold in [start, end) by the clock of ``timezone``, in fen; NaN = unknown."""
-        stretch = stretch_of(start_ms, end_ms, timezone)
-        return self.sold_in(rows, np.array([stretch] * len(rows)).reshape(len(rows), len(stretch)))
+        days, first, first_part, last, last_part = stretch_of(start_ms, end_ms, timezone)
+        share = days * self.passed[rows, HOURS]
+        share = (
+            share + self._share_before(rows, last, last_part) - self._share_before(rows, first, first_part)
+        )
+        return np.asarray(self.gmv[rows] * share)
+
+    def _share_before(self, rows: Rows, hour: int, part: float) -> F64:
+        """Share of the day's sales before one point of the day, for each row."""
+        before = self.passed[rows, hour]
+        return np.asarray(before + (self.passed[rows, hour + 1] - before) * part)
 
     def sold_in(self, rows: Rows, stretches: F64) -> F64:
         """The same with a stretch of its own for each baseline: n rows of ``stretch_of``."""
@@ -167,10 +178,12 @@ def peaks_of(rows: Rows, columns: MerchantColumns, baselines: Baselines, zones: 
     base = columns.baseline[mine]
     peak = columns.peak_gmv[mine]
     sales[having] = ratio(peak, baselines.gmv[base])
-    keys = np.stack([columns.zone[mine].astype(np.int64), columns.peak_at_ms[mine]])
-    distinct, which = np.unique(keys, axis=1, return_inverse=True)
+    # Zone and instant as one number: to sort pairs takes five times as long.
+    keys = columns.peak_at_ms[mine] * MOST_ZONES + columns.zone[mine]
+    distinct, which = np.unique(keys, return_inverse=True)
+    ends = [divmod(key, MOST_ZONES) for key in distinct.tolist()]
     length_ms = SLIDING[2].length_ms
-    stretches = [stretch_of(end_ms - length_ms, end_ms, zones[z]) for z, end_ms in distinct.T.tolist()]
+    stretches = [stretch_of(end_ms - length_ms, end_ms, zones[z]) for end_ms, z in ends]
     if stretches:
-        same_period[having] = ratio(peak, baselines.sold_in(base, np.array(stretches)[which.reshape(-1)]))
+        same_period[having] = ratio(peak, baselines.sold_in(base, np.array(stretches)[which]))
     return sales, same_period

@@ -166,19 +166,12 @@ class Distinct:
         self._move(era)
         bounds = Bounds.of(span, era)
         counts = np.zeros((len(rows), len(DISTINCT_WINDOWS)))
-        count_people(
-            self.tables.t, self.large, rows, zone, bounds.sliding, bounds.day, bounds.sale,
-            era.short_offset, counts,
-        )  # fmt: skip
-        starts = np.empty((len(rows), len(DISTINCT_WINDOWS)))
-        starts[:, :2], starts[:, 2], starts[:, 3] = bounds.sliding, bounds.day[zone[rows]], bounds.sale
-        # All windows end now, so which lies within which follows from where they begin: a sale of an evening
-        # lies within its day, and for an hour after midnight the day within the last hour.
-        told = np.zeros_like(counts)
-        for inner in range(len(DISTINCT_WINDOWS)):
-            within = starts <= starts[:, inner, None]
-            np.maximum(told, np.where(within, counts[:, inner, None], 0.0), out=told)
-        return np.rint(told)
+        if self.tables.t.counts[0] or len(self.large.day):  # else nobody was ever seen
+            count_people(
+                self.tables.t, self.large, rows, zone, bounds.sliding, bounds.day, bounds.sale,
+                era.short_offset, counts,
+            )  # fmt: skip
+        return np.rint(counts, out=counts)
 
     def at_least(self, people: int) -> npt.NDArray[np.bool_]:
         """By row, whether any window may hold so many: others need not be counted to find the greatest."""

@@ -198,6 +198,21 @@ def shrink(t: Tables, row: int, keep: int) -> None:
         place(t, row, count, t.kind[row])
 
 
+@inlined
+def _widen(counts: F64, sliding: I64, today: int, sale: int) -> None:
+    """Let no window show fewer people than one that lies within it, whose estimate is another one.
+
+    All end now, so which lies within which follows from where they begin: a sale of an evening lies within
+    its day, and for an hour after midnight the day within the last hour.
+    """
+    starts = (sliding[0], sliding[1], today, sale)
+    told = (counts[0], counts[1], counts[2], counts[3])
+    for outer in range(4):
+        for inner in range(4):
+            if starts[outer] <= starts[inner]:
+                counts[outer] = max(counts[outer], told[inner])
+
+
 @allocating
 def count_people(
     t: Tables,
@@ -223,22 +238,8 @@ def count_people(
             stop = start + t.used[row]
         entries = t.arena[start:stop]
         today = day[zone[row]]
-        a = b = c = d = 0
-        for word in entries:  # a free one has the time 0, which lies before every window
-            time = np.int64(word & np.uint64(MOST_TIME))
-            a += int(time >= sliding[0])
-            b += int(time >= sliding[1])
-            c += int(time >= today)
-            d += int(time >= sale)
         level = t.level[row]
-        scale = float(1 << level)
-        counts[i, 0] = a * scale
-        counts[i, 1] = b * scale
-        counts[i, 2] = c * scale
-        counts[i, 3] = d * scale
-        if number < 0:
-            continue
-        if level and large.planes[number, level] >= 0:
+        if number >= 0 and level and large.planes[number, level] >= 0:
             seen[:, :] = 0
             seen_in_entries(entries, sliding, bitmaps, seen)
             for w in range(len(sliding)):
@@ -246,10 +247,27 @@ def count_people(
                 for rank in range(1, level + 1):
                     seen[w, rank] = seen_in_plane(large.stamps[large.planes[number, rank]], least)
                 counts[i, w] = likeliest(seen[w], PLANE_REGISTERS - seen[w], PLANE_REGISTERS)
-        counts[i, 2] = (
-            estimated(large.histogram[number, DAY_REGISTERS]) if large.day[number] == today else 0.0
-        )
-        counts[i, 3] = estimated(large.histogram[number, SALE_REGISTERS])
+        else:
+            a = b = c = d = 0
+            for word in entries:  # a free one has the time 0, which lies before every window
+                time = np.int64(word & np.uint64(MOST_TIME))
+                a += int(time >= sliding[0])
+                b += int(time >= sliding[1])
+                c += int(time >= today)
+                d += int(time >= sale)
+            scale = float(1 << level)
+            counts[i, 0] = a * scale
+            counts[i, 1] = b * scale
+            counts[i, 2] = c * scale
+            counts[i, 3] = d * scale
+        if number >= 0:
+            counts[i, 2] = 0.0
+            if large.day[number] == today:
+                counts[i, 2] = estimated(large.histogram[number, DAY_REGISTERS])
+            counts[i, 3] = 0.0
+            if sale <= MOST_TIME:
+                counts[i, 3] = estimated(large.histogram[number, SALE_REGISTERS])
+        _widen(counts[i], sliding, today, sale)
 
 
 @allocating

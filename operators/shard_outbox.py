@@ -130,9 +130,11 @@ class ShardOutbox:
         for at, merchant in (place for board in boards for place in enumerate(board)):
             places[merchant] = min(at, places.get(merchant, at))
         watched = shard.merchants.texts(np.flatnonzero(shard.columns.watched))
+        if len(watched) >= seats and set(leading) <= set(watched):
+            return
         leaving = [m for m in watched if m not in leading and m not in shard.rules.series_watch]
         leaving.sort(key=lambda m: places.get(m, len(places)))  # the last of them is the first to leave
-        room = seats - int(shard.columns.watched.sum())
+        room = seats - len(watched)
         for merchant in [*leading, *boards[0], *boards[1]]:
             row = shard.row_of(merchant)
             if shard.columns.watched[row]:
