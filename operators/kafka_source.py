@@ -22,6 +22,7 @@ from operators.kafka_offsets import OffsetReporter
 from operators.kafka_partition import KafkaPartition, PartitionState, ReadOptions, StatsListener
 from operators.kafka_topic import wait_for_partitions
 from operators.process_clock import ProcessClock
+from operators.thread_state import keep_thread_state
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class KafkaSource(FixedPartitionedSource[LaneOutput, PartitionState]):
 
     def list_parts(self) -> list[str]:
         """``topic/0`` and so on; waits for the broker and the topic. Raises ``KafkaReadError``."""
+        keep_thread_state()  # Bytewax asks each of its threads that, before the first of them reads
         self._partitions = wait_for_partitions(self._connection, self._topic, lambda: self._clock.stopping)
         return [f"{self._topic}/{number}" for number in range(self._partitions)]
 

@@ -31,6 +31,7 @@ from warroom.bytewax_errors import cause_of, note_errors, place_of
 from warroom.children import call_itself
 from warroom.neighbours import wait_for_listeners
 from warroom.post import FAILED, REFUSED, TAKEN_ALONG, Post
+from warroom.resting import main_thread_rests
 from warroom.state_directory import EPOCHS, no_room
 from warroom.worker_report import Reporter
 from warroom.zygote import FORWARDED
@@ -104,7 +105,8 @@ def _run(flow: Dataflow, post: Post) -> None:
         options["recovery_config"] = RecoveryConfig(state_dir / EPOCHS)  # type: ignore[no-untyped-call]
     _leave_alone_what_stays()
     wait_for_listeners(post.addresses[: post.index], MEETING_SECONDS)
-    cluster_main(flow, list(post.addresses), post.index, **options)  # type: ignore[no-untyped-call]
+    with main_thread_rests():
+        cluster_main(flow, list(post.addresses), post.index, **options)  # type: ignore[no-untyped-call]
 
 
 def _leave_alone_what_stays() -> None:
