@@ -14,7 +14,7 @@ import numpy as np
 from operators.batches import I16, I32, I64, U8
 from operators.bytes_kernels import U64, compiled, inlined
 from operators.cuts import key_in
-from operators.people_registers import PLANE_REGISTERS, U32, register_in
+from operators.people_registers import PLANE_REGISTERS, register_in
 from operators.people_tables import rank_of, token_of
 from schemas.rollups import DIMENSIONS
 
@@ -25,6 +25,9 @@ NOBODY, SEEN, SEEN_AGAIN = 0, 1, 2
 """What an event says of its person: it does not count; it does; it does, by an order not its first."""
 VALUES_FILTERED: Final = 512
 """Values of which a lane knows what it told last; cells of others are told every time."""
+RANKS_FILTERED: Final = 8
+"""Cells of higher ranks, one in 256 people, are told every time: the bitmaps of some fifty values stay in the
+caches."""
 _SLOTS: Final = 2
 
 
@@ -46,7 +49,7 @@ class Told(NamedTuple):
 
     keys: I64  # power of two slots, value key + 1
     rows: I32
-    bitmaps: U32  # VALUES_FILTERED x 2 x layers x PLANE_REGISTERS, a bit a rank
+    bitmaps: U8  # VALUES_FILTERED x 2 x layers x PLANE_REGISTERS, a bit a rank up to ``RANKS_FILTERED``
     buckets: I64  # VALUES_FILTERED x 2
     counts: I64
 
@@ -56,7 +59,7 @@ class Told(NamedTuple):
         return Told(
             np.zeros(4 * VALUES_FILTERED, np.int64),
             np.zeros(4 * VALUES_FILTERED, np.int32),
-            np.zeros((VALUES_FILTERED, _SLOTS, layers, PLANE_REGISTERS), np.uint32),
+            np.zeros((VALUES_FILTERED, _SLOTS, layers, PLANE_REGISTERS), np.uint8),
             np.full((VALUES_FILTERED, _SLOTS), -1, np.int64),
             np.zeros(1, np.int64),
         )
@@ -83,7 +86,7 @@ def _row_of(told: Told, key: int) -> int:
 @inlined
 def _is_news(told: Told, row: int, bucket: int, layer: int, register: int, rank: int) -> bool:
     """Whether the rank of a register was not told yet of its value and bucket."""
-    if row < 0:
+    if row < 0 or rank > RANKS_FILTERED:
         return True
     slot = bucket & 1
     held = told.buckets[row, slot]
@@ -92,7 +95,7 @@ def _is_news(told: Told, row: int, bucket: int, layer: int, register: int, rank:
     if held < bucket:
         told.buckets[row, slot] = bucket
         told.bitmaps[row, slot] = 0
-    bit = np.uint32(1) << np.uint32(rank)
+    bit = np.uint8(1 << (rank - 1))
     if told.bitmaps[row, slot, layer, register] & bit:
         return False
     told.bitmaps[row, slot, layer, register] |= bit

@@ -1,0 +1,89 @@
+"""Bytewax's main thread rests while a flow runs, and its worker thread keeps its interpreter state."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FLOW = """
+import json, os, signal, sys, threading, time
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+import bytewax.operators as op
+from bytewax._bytewax import cluster_main
+from bytewax.dataflow import Dataflow
+from bytewax.inputs import DynamicSource, StatelessSourcePartition
+from bytewax.testing import TestingSink
+from operators.thread_state import keep_thread_state
+from warroom.resting import main_thread_rests
+
+TURNS = 100
+local, kept, heard = threading.local(), [], []
+
+class Part(StatelessSourcePartition):
+    turns = 0
+    def next_batch(self):
+        if self.turns == 0 and "keep" in sys.argv:
+            keep_thread_state()
+        kept.append(hasattr(local, "mark"))
+        local.mark = True
+        self.turns += 1
+        if self.turns == TURNS // 2:
+            os.kill(os.getpid(), signal.SIGUSR1)
+        if self.turns == TURNS:
+            raise StopIteration
+        return []
+    def next_awake(self):
+        return datetime.now(UTC) + timedelta(milliseconds=10)
+
+class Source(DynamicSource):
+    def build(self, step_id, index, count):
+        return Part()
+
+def switches():
+    told = Path(f"/proc/self/task/{os.getpid()}/status").read_text()
+    return int(told.split("voluntary_ctxt_switches:")[1].split()[0])
+
+signal.signal(signal.SIGUSR1, lambda *_: heard.append(len(kept)))
+flow = Dataflow("turns")
+op.output("out", op.input("in", flow, Source()), TestingSink([]))
+before, began = switches(), time.monotonic()
+with main_thread_rests() if "rest" in sys.argv else nullcontext():
+    cluster_main(flow, [], 0)
+seconds = time.monotonic() - began
+print(json.dumps({"a_second": (switches() - before) / seconds, "kept": kept[1:], "heard": heard}))
+"""
+
+
+def run(*how: str) -> dict[str, Any]:
+    command = [sys.executable, "-c", FLOW, *how]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+@pytest.fixture(scope="module")
+def ran() -> dict[str, Any]:
+    return run("keep", "rest")
+
+
+def test_the_worker_thread_keeps_its_interpreter_state_from_call_to_call(ran: dict[str, Any]) -> None:
+    assert len(ran["kept"]) == 99
+    assert all(ran["kept"])
+    assert not any(run()["kept"])  # what it is for: Bytewax alone makes a new one for each call
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts by Linux' /proc")
+def test_the_main_thread_wakes_a_few_times_a_second_instead_of_a_thousand(ran: dict[str, Any]) -> None:
+    assert ran["a_second"] < 250
+
+
+def test_a_signal_is_heard_while_the_main_thread_rests(ran: dict[str, Any]) -> None:
+    (turn,) = ran["heard"]
+    assert 50 <= turn < 99  # before the flow ends
