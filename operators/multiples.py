@@ -85,11 +85,8 @@ class Baselines:
     def sold_between(self, rows: Rows, start_ms: int, end_ms: int, timezone: str) -> F64:
         """What each baseline sold in [start, end) by the clock of ``timezone``, in fen; NaN = unknown."""
         days, first, first_part, last, last_part = stretch_of(start_ms, end_ms, timezone)
-        share = days * self.passed[rows, HOURS]
-        share = (
-            share + self._share_before(rows, last, last_part) - self._share_before(rows, first, first_part)
-        )
-        return np.asarray(self.gmv[rows] * share)
+        through_last = days * self.passed[rows, HOURS] + self._share_before(rows, last, last_part)
+        return np.asarray(self.gmv[rows] * (through_last - self._share_before(rows, first, first_part)))
 
     def _share_before(self, rows: Rows, hour: int, part: float) -> F64:
         """Share of the day's sales before one point of the day, for each row."""
