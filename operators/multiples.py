@@ -84,21 +84,25 @@ class Baselines:
 
     def sold_between(self, rows: Rows, start_ms: int, end_ms: int, timezone: str) -> F64:
         """What each baseline sold in [start, end) by the clock of ``timezone``, in fen; NaN = unknown."""
-        days, first, first_part, last, last_part = stretch_of(start_ms, end_ms, timezone)
-        through_last = days * self.passed[rows, HOURS] + self._share_before(rows, last, last_part)
-        return np.asarray(self.gmv[rows] * (through_last - self._share_before(rows, first, first_part)))
-
-    def _share_before(self, rows: Rows, hour: int, part: float) -> F64:
-        """Share of the day's sales before one point of the day, for each row."""
-        before = self.passed[rows, hour]
-        return np.asarray(before + (self.passed[rows, hour + 1] - before) * part)
+        return self._sold(rows, *stretch_of(start_ms, end_ms, timezone))
 
     def sold_in(self, rows: Rows, stretches: F64) -> F64:
         """The same with a stretch of its own for each baseline: n rows of ``stretch_of``."""
         days, first, first_part, last, last_part = stretches.T
-        passed = self.passed[rows]
-        share = days * passed[:, HOURS] + _at(passed, last, last_part) - _at(passed, first, first_part)
-        return np.asarray(self.gmv[rows] * share)
+        return self._sold(rows, days, first.astype(np.int64), first_part, last.astype(np.int64), last_part)
+
+    def _sold(
+        self, rows: Rows, days: F64 | int, first: I64 | int, first_part: F64 | float,
+        last: I64 | int, last_part: F64 | float,
+    ) -> F64:  # fmt: skip
+        """By parts of ``stretch_of``, of one stretch for all rows or of one for each."""
+        through_last = days * self.passed[rows, HOURS] + self._share_before(rows, last, last_part)
+        return np.asarray(self.gmv[rows] * (through_last - self._share_before(rows, first, first_part)))
+
+    def _share_before(self, rows: Rows, hour: I64 | int, part: F64 | float) -> F64:
+        """Share of the day's sales before a point of the day, for each row."""
+        before = self.passed[rows, hour]
+        return np.asarray(before + (self.passed[rows, hour + 1] - before) * part)
 
     @property
     def nbytes(self) -> int:
@@ -114,14 +118,6 @@ def stretch_of(start_ms: int, end_ms: int, timezone: str) -> tuple[int, int, flo
     first, first_into_ms = divmod(first_ms, HOUR_MS)
     last, last_into_ms = divmod(last_ms, HOUR_MS)
     return last_day - first_day, first, first_into_ms / HOUR_MS, last, last_into_ms / HOUR_MS
-
-
-def _at(passed: F64, hours: F64, parts: F64) -> F64:
-    """Share of the day's sales before a point of the day, for each row."""
-    hour = hours.astype(np.int64)[:, None]
-    before = np.take_along_axis(passed, hour, 1)[:, 0]
-    after = np.take_along_axis(passed, hour + 1, 1)[:, 0]
-    return np.asarray(before + (after - before) * parts)
 
 
 def ratio(values: I64, ordinary: F64) -> F64:

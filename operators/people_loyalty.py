@@ -19,7 +19,7 @@ from operators.batches import F64, I32, I64, U8
 from operators.bytes_kernels import PADDING_BYTES, U64, compiled, grown, hash_bytes
 from operators.json_scan import PERSON_SEED
 from operators.people_distinct import PeopleBudget
-from operators.people_orders import TALLY, count_back, mark_known, note_orders
+from operators.people_orders import ENTRIES_A_TALLY, TALLY, count_back, mark_known, note_orders
 from operators.people_span import Bounds, Era, Span
 from operators.people_tables import DONE, MOST_TIME, PersonTables, token_of
 
@@ -40,7 +40,7 @@ class Loyalty:
         self._known: U64 = np.zeros(0, np.uint64)
         self._known_at: I32 = np.zeros(64, np.int32)
         self._known_count: I32 = np.full(64, -1, np.int32)  # -1: the baseline has no list
-        self._tallies: I32 = np.zeros((64, *TALLY), np.int32)
+        self._tallies: I32 = np.zeros((self._places(), *TALLY), np.int32)
         self._told_bytes = 0
         self._tell()
 
@@ -65,6 +65,7 @@ class Loyalty:
                 may_grow = False
             else:
                 self.tables.grow(1024)
+            self._tallies = grown(self._tallies, self._places())
             self._tell()
 
     def know(self, row: int, members: list[str] | None) -> None:
@@ -78,8 +79,10 @@ class Loyalty:
         if len(tokens):
             self._known = np.concatenate([self._known, tokens])
         self._compact()
-        mark_known(self.tables.t, row, self._known, self._known_at[row], max(self._known_count[row], 0))
-        self._tallies[row] = 0
+        mark_known(
+            self.tables.t, self._tallies, row, self._known, self._known_at[row],
+            max(self._known_count[row], 0),
+        )  # fmt: skip
         self._tell()
 
     def _compact(self) -> None:
@@ -115,7 +118,7 @@ class Loyalty:
         keep = np.zeros(len(self.tables.t.kind), np.int64)
         keep[: len(zone)] = Bounds.of(span, era).kept_buyers[zone]
         self.tables.sweep(keep)
-        self._tallies[:] = 0  # a table that is a list now keeps none
+        self._tallies = np.zeros((self._places(), *TALLY), np.int32)  # tables have moved
         t = self.tables.t
         t.level[t.used == 0] = 0
         self._tell()
@@ -135,7 +138,6 @@ class Loyalty:
             self._known_at = grown(self._known_at, size)
             self._known_count = grown(self._known_count, size)
             self._known_count[have:] = -1
-            self._tallies = grown(self._tallies, size)
             self._tell()
 
     def _tell(self) -> None:
@@ -160,7 +162,11 @@ class Loyalty:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._tallies = np.zeros((len(self._says), *TALLY), np.int32)
+        self._tallies = np.zeros((self._places(), *TALLY), np.int32)
+
+    def _places(self) -> int:
+        """Places of tallies that the arena has."""
+        return len(self.tables.t.arena) // ENTRIES_A_TALLY + 1
 
 
 @compiled

@@ -3,7 +3,7 @@
 A merchant with more buyers than a list holds has its numbers at hand (``tallies``), since to count them anew
 took most of the time of telling them: each order corrects them by what it changes. They are of the windows
 that began when they were counted; where another day has begun since, or a table was halved, they are
-counted anew.
+counted anew. They stand by the merchant's block of entries, so that the many small merchants pay nothing.
 """
 
 from __future__ import annotations
@@ -33,26 +33,50 @@ from operators.people_tables import (
 )
 
 TALLY: Final = (2, 4)
-"""A row's tallies: (day, sale) x (buyers held, with two orders, that came back, ``OF_DAY``)."""
+"""A merchant's tallies: (day, sale) x (buyers held, with two orders, that came back, ``OF_DAY``)."""
+ENTRIES_A_TALLY: Final = 2 * LISTED
+"""Every table that is no list has a block of so many entries at least."""
 OF_DAY: Final = 3
 """Beside the day's three: when that day begins, 0 where nothing was counted yet."""
 _KNOWN: Final = np.uint64(1 << (2 * TIME_BITS))
 
 
 @inlined
-def _tally(tallies: I32, row: int, day: int, sale: int, word: np.uint64, second: np.uint64, by: int) -> None:
-    """Add a buyer ``by`` times, or take it away (-1). ``word``, ``second``: its entry; 0: nobody's."""
+def _tally_at(t: Tables, row: int) -> int:
+    """Where the tallies of a row are, if its table is no list."""
+    return int(t.at[row] // ENTRIES_A_TALLY)
+
+
+@inlined
+def _tally(
+    numbers: I32 | I64, at: int, day: int, sale: int, word: np.uint64, second: np.uint64, by: int
+) -> None:
+    """Add a buyer ``by`` times, or take it away (-1). ``word``, ``second``: its entry."""
     last = np.int64(word & np.uint64(MOST_TIME))
     before = np.int64(second & np.uint64(MOST_TIME))
     back = np.int64(second >> np.uint64(TIME_BITS) & np.uint64(MOST_TIME))
     if second & _KNOWN:
         back = last
-    tallies[row, 0, 0] += by * int(last >= day)
-    tallies[row, 0, 1] += by * int(before >= day)
-    tallies[row, 0, 2] += by * int(back >= day)
-    tallies[row, 1, 0] += by * int(last >= sale)
-    tallies[row, 1, 1] += by * int(before >= sale)
-    tallies[row, 1, 2] += by * int(back >= sale)
+    numbers[at, 0, 0] += by * int(last >= day)
+    numbers[at, 0, 1] += by * int(before >= day)
+    numbers[at, 0, 2] += by * int(back >= day)
+    numbers[at, 1, 0] += by * int(last >= sale)
+    numbers[at, 1, 1] += by * int(before >= sale)
+    numbers[at, 1, 2] += by * int(back >= sale)
+
+
+@inlined
+def _with_order(
+    word: np.uint64, second: np.uint64, token: np.uint64, time: np.uint64, not_first: bool
+) -> tuple[np.uint64, np.uint64]:
+    """A buyer's entry with one more order. ``word`` 0: it had none; ``second`` may tell that it is known."""
+    last = word & np.uint64(MOST_TIME)
+    before = max(second & np.uint64(MOST_TIME), min(last, time))
+    back = second >> np.uint64(TIME_BITS) & np.uint64(MOST_TIME)
+    if not_first:
+        back = max(back, time)
+    word = token << np.uint64(TIME_BITS) | max(last, time)
+    return word, second & _KNOWN | back << np.uint64(TIME_BITS) | before
 
 
 @inlined
@@ -108,47 +132,46 @@ def note_orders(
             status = make_room(t, row, keep)
             if status == NO_ROOM and (may_grow or not t.kind[row]):
                 return i, NO_ROOM
+            if t.caps[t.kind[row]] > LISTED:
+                tallies[_tally_at(t, row), 0, OF_DAY] = 0  # perhaps those of whoever had the block before
             if status != DONE:
                 thin(t, row, keep)
-                tallies[row, 0, OF_DAY] = 0
                 if status != FULL:
                     t.counts[1] += 1
                 if rank_of(token) <= t.level[row]:
                     continue
             slot = find(t, row, token)
         today = day[zone[row]]
-        tallied = t.caps[t.kind[row]] > LISTED and tallies[row, 0, OF_DAY] == today
-        not_first = time if person & np.uint64(NOT_FIRST) else np.uint64(0)
+        listed = t.caps[t.kind[row]] <= LISTED
+        at = _tally_at(t, row)
+        tallied = not listed and tallies[at, 0, OF_DAY] == today
+        word = second = np.uint64(0)
         if slot >= 0:
+            word, second = t.arena[slot], t.more[slot]
             if tallied:
-                _tally(tallies, row, today, sale, t.arena[slot], t.more[slot], -1)
-            last = t.arena[slot] & np.uint64(MOST_TIME)
-            before = t.more[slot] & np.uint64(MOST_TIME)
-            back = t.more[slot] >> np.uint64(TIME_BITS) & np.uint64(MOST_TIME)
-            before = max(before, min(last, time))
-            back = max(back, not_first)
-            t.arena[slot] = token << np.uint64(TIME_BITS) | max(last, time)
-            t.more[slot] = t.more[slot] & _KNOWN | back << np.uint64(TIME_BITS) | before
+                _tally(tallies, at, today, sale, word, second, -1)
         else:
             slot = -2 - slot
-            t.arena[slot] = token << np.uint64(TIME_BITS) | time
-            flag = np.uint64(0)
-            if len(known) and _is_known(known, known_at[row], known_count[row], token):
-                flag = _KNOWN
-            t.more[slot] = flag | not_first << np.uint64(TIME_BITS)
             t.used[row] += 1
+            if len(known) and _is_known(known, known_at[row], known_count[row], token):
+                second = _KNOWN
+        word, second = _with_order(word, second, token, time, person & np.uint64(NOT_FIRST) != 0)
+        t.arena[slot] = word
+        t.more[slot] = second
         if tallied:
-            _tally(tallies, row, today, sale, t.arena[slot], t.more[slot], 1)
-        elif t.caps[t.kind[row]] > LISTED:
-            tallies[row, 0, OF_DAY] = 0
+            _tally(tallies, at, today, sale, word, second, 1)
+        elif not listed:
+            tallies[at, 0, OF_DAY] = 0
     return len(rows), DONE
 
 
 @compiled
-def mark_known(t: Tables, row: int, known: U64, at: int, count: int) -> None:
+def mark_known(t: Tables, tallies: I32, row: int, known: U64, at: int, count: int) -> None:
     """Set the mark of each of the row's buyers anew."""
     start = np.int64(t.at[row])
     cap = t.caps[t.kind[row]]
+    if cap > LISTED:
+        tallies[_tally_at(t, row), 0, OF_DAY] = 0
     for i in range(start, start + (t.used[row] if cap <= LISTED else cap)):
         if t.arena[i] != 0:
             t.more[i] &= ~_KNOWN
@@ -164,13 +187,18 @@ def count_back(t: Tables, rows: I64, zone: U8, day: I64, sale: int, tallies: I32
         today = day[zone[row]]
         start = np.int64(t.at[row])
         cap = t.caps[t.kind[row]]
-        if cap <= LISTED or tallies[row, 0, OF_DAY] != today:
-            tallies[row, :, :] = 0
-            for j in range(start, start + (t.used[row] if cap <= LISTED else cap)):
-                if t.arena[j] != 0:
-                    _tally(tallies, row, today, sale, t.arena[j], t.more[j], 1)
-            if cap > LISTED:  # of a list, orders correct nothing: it is as soon counted anew
-                tallies[row, 0, OF_DAY] = today
-        for w in range(2):
-            for k in range(3):
-                counts[i, w, k] = tallies[row, w, k]
+        at = _tally_at(t, row)
+        if cap > LISTED and tallies[at, 0, OF_DAY] == today:
+            for w in range(2):
+                for k in range(3):
+                    counts[i, w, k] = tallies[at, w, k]
+            continue
+        counts[i, :, :] = 0
+        for j in range(start, start + (t.used[row] if cap <= LISTED else cap)):
+            if t.arena[j] != 0:
+                _tally(counts, i, today, sale, t.arena[j], t.more[j], 1)
+        if cap > LISTED:
+            tallies[at, 0, OF_DAY] = today
+            for w in range(2):
+                for k in range(3):
+                    tallies[at, w, k] = counts[i, w, k]

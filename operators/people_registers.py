@@ -80,19 +80,18 @@ def likeliest(seen: I64, unseen: I64, registers: int) -> float:
     from a point before its zero (by 1 / (exp(x) - 1) >= 1 / x - 1 / 2) approaches it from there.
     """
     hits = 0.0
+    never = 0.0
     weight = 0.0
     highest = 0
     for rank in range(1, MOST_RANK + 1):
         share = 0.5 ** min(rank, MOST_RANK - 1)
         hits += seen[rank]
+        never += share * unseen[rank]
         weight += share * (unseen[rank] + 0.5 * seen[rank])
         if seen[rank]:
             highest = rank
     if hits == 0.0:
         return 0.0
-    never = 0.0
-    for rank in range(1, MOST_RANK + 1):
-        never += 0.5 ** min(rank, MOST_RANK - 1) * unseen[rank]
     people = hits / weight
     for _ in range(60):
         value = -never

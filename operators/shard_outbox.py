@@ -126,12 +126,12 @@ class ShardOutbox:
         seats = shard.rules.series_merchants
         boards = [[c[0] for c in candidates[key]] for key in (("sales_multiple", "1h"), ("gmv", "day"))]
         leading = [merchant for board in boards for merchant in board[:LEADING]]
+        watched = shard.merchants.texts(np.flatnonzero(shard.columns.watched))
+        if len(watched) >= seats and set(leading) <= set(watched):
+            return  # as mostly: nobody comes, so nobody has to leave
         places: dict[str, int] = {}
         for at, merchant in (place for board in boards for place in enumerate(board)):
             places[merchant] = min(at, places.get(merchant, at))
-        watched = shard.merchants.texts(np.flatnonzero(shard.columns.watched))
-        if len(watched) >= seats and set(leading) <= set(watched):
-            return
         leaving = [m for m in watched if m not in leading and m not in shard.rules.series_watch]
         leaving.sort(key=lambda m: places.get(m, len(places)))  # the last of them is the first to leave
         room = seats - len(watched)

@@ -13,7 +13,7 @@ from operators.people_registers import (
     GROWING_ERROR,
     SLIDING_ERROR,
 )
-from operators.people_span import BUCKETS_A_MINUTE, Era, Span
+from operators.people_span import BUCKETS_A_MINUTE, NEVER, Era, Span
 from operators.people_tables import TIME_BITS
 from schemas.windows import FINEST_BUCKET_MS, HOUR_MS, MINUTE_MS
 from tests.operators.night import DAY_START_MS
@@ -134,6 +134,18 @@ def test_a_large_merchant_slides_within_the_bound_when_a_rush_is_over() -> None:
     assert sale == day
 
 
+def test_a_day_shows_its_people_when_nobody_has_come_for_hours_and_tables_are_swept() -> None:
+    distinct = Distinct(PeopleBudget(), with_sale=False)
+    came_ms, now_ms = DAY_START_MS + HOUR_MS, DAY_START_MS + 5 * HOUR_MS
+    people = tokens(4_000, 5)
+    add(distinct, [(0, int(token), came_ms // FINEST_BUCKET_MS) for token in people], came_ms, sale=NEVER)
+    shown = counts(distinct, now_ms, sale=NEVER)[0]
+    distinct.sweep(ZONE, span_at(now_ms, NEVER), Era.of(now_ms))
+    assert counts(distinct, now_ms, sale=NEVER)[0] == shown
+    assert shown[:2] == [0, 0]
+    assert abs(shown[2] - 4_000) < 4_000 * 4 * GROWING_ERROR
+
+
 def test_a_merchant_without_a_sale_is_exact_again_on_a_quiet_day() -> None:
     never = 1 << 60
     distinct = Distinct(PeopleBudget(), with_sale=False)
@@ -219,7 +231,8 @@ def test_the_median_of_a_million_merchants_takes_less_than_200_bytes() -> None:
     buyers.add(rows[bought], persons[bought], buckets[bought], zone, span, era)
     loyalty.add(rows[bought], persons[bought], buckets[bought], zone, span, era)
     bytes_of = np.zeros(len(ranks))
-    for part, entry, columns in ((visitors, 8, 4), (buyers, 8, 4), (loyalty, 16, 9)):
+    # A buyer's entry, and the numbers of who came back: 32 bytes for each 64 entries.
+    for part, entry, columns in ((visitors, 8, 4), (buyers, 8, 4), (loyalty, 16.5, 9)):
         t = part.tables.t
         bytes_of += t.caps[t.kind[: len(ranks)]] * entry + 8 + columns
     assert np.median(visits) == 13

@@ -6,14 +6,14 @@ import math
 import pickle
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from operators.people_distinct import PeopleBudget
 from operators.people_loyalty import EXACT_BUYERS, Loyalty, back_counts, member_tokens
-from operators.people_span import NEVER, Era
+from operators.people_span import CELL, NEVER, Era, Span
 from operators.people_tables import BUYER, NOT_FIRST, SAYS, TIME_BITS
-from schemas.windows import DAY_MS, FINEST_BUCKET_MS, HOUR_MS
+from schemas.windows import DAY_MS, FINEST_BUCKET_MS, HOUR_MS, MINUTE_MS
 from tests.operators.night import DAY_START_MS
 from tests.operators.people_rig import (
     DAY,
@@ -59,44 +59,70 @@ def test_who_came_back_takes_no_more_memory_than_it_may() -> None:
     assert loyalty.nbytes < 600_000 + 5_000 * 64
 
 
+@settings(deadline=None, max_examples=50)
+@example([step for seed in range(8) for step in (("orders", 0, seed), ("ask", 0, 0))], DAY)  # halved
+@example([("orders", 0, 0), ("orders", 0, 1), ("ask", 0, 0), ("members", 0, 5)], DAY)
+@example([("orders", row, row) for row in range(3)] + [("ask", 0, 0), ("sweep", 0, 0)], DAY)  # blocks move
+@example(  # to a day that was counted, from one in whose time orders came
+    [("orders", 0, 0), ("orders", 0, 1), ("ask", 0, 0), ("moves", 0, 0), ("orders", 0, 3), ("moves", 0, 0)],
+    DAY,
+)
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["orders", "orders", "orders", "members", "next day", "sweep"]),
-            st.integers(0, 1),
+            st.sampled_from(["orders", "orders", "ask", "ask", "members", "moves", "next day", "sweep"]),
+            st.integers(0, 2),
             st.integers(0, 2**32 - 1),
         ),
         min_size=2,
-        max_size=12,
+        max_size=24,
     ),
     st.sampled_from([DAY, NEVER]),
 )
 def test_numbers_kept_at_hand_are_those_that_counting_anew_gives(
     steps: list[tuple[str, int, int]], sale: int
 ) -> None:
-    zone, rows = np.zeros(2, np.uint8), np.arange(2)
+    zone, rows = np.zeros(3, np.uint8), np.arange(3)
     loyalty = Loyalty(PeopleBudget(), most_buyers=128)  # at 96 a table is halved
     ids = [f"u{n}" for n in range(150)]
+    known = member_tokens(ids)
     days = 0
-    for kind, row, seed in steps:
+    for kind, row, seed in [*steps, ("ask", 0, 0)]:
         draws = np.random.default_rng(seed)
         if kind == "next day":
             days += 1
         newest_ms = DAY_START_MS + days * DAY_MS + HOUR_MS
-        today = DAY + days * DAY_MS // FINEST_BUCKET_MS
-        span, era = span_at(newest_ms, sale, today), Era.of(newest_ms)
+        today_ms = DAY_START_MS + days * DAY_MS - np.array([0, HOUR_MS])  # the second zone is an hour ahead
+        span = Span.of(newest_ms, today_ms, sale, newest_ms // MINUTE_MS, today_ms)
+        era = Era.of(newest_ms)
         if kind == "orders":
-            chosen = [ids[n] for n in draws.integers(0, draws.integers(1, len(ids)), 60)]
+            chosen = known[draws.integers(0, draws.integers(1, len(ids)), 60)]
             said = draws.choice(np.array([BUYER, BUYER | SAYS, BUYER | SAYS | NOT_FIRST], np.uint64), 60)
-            persons = np.array([member_tokens([name])[0] for name in chosen]) << np.uint64(TIME_BITS) | said
+            persons = chosen << np.uint64(TIME_BITS) | said
             buckets = newest_ms // FINEST_BUCKET_MS - draws.integers(0, 720 + 17_280 * min(days, 1), 60)
             loyalty.add(np.full(60, row, np.int32), persons, buckets, zone, span, era)
         elif kind == "members":
             loyalty.know(row, [ids[n] for n in draws.integers(0, len(ids), 20)])
         elif kind == "sweep":
             loyalty.sweep(zone, span, era)
-        afresh: Loyalty = pickle.loads(pickle.dumps(loyalty))
-        held, exact = loyalty.shares(rows, zone, span, era)
-        counted, exact_too = afresh.shares(rows, zone, span, era)
-        assert held.tolist() == counted.tolist()
-        assert exact.tolist() == exact_too.tolist()
+        elif kind == "moves":
+            zone[row] ^= 1
+        elif kind == "ask":
+            afresh: Loyalty = pickle.loads(pickle.dumps(loyalty))
+            held, exact = loyalty.shares(rows, zone, span, era)
+            counted, exact_too = afresh.shares(rows, zone, span, era)
+            assert held.tolist() == counted.tolist()
+            assert exact.tolist() == exact_too.tolist()
+
+
+def test_a_day_of_another_era_is_not_taken_for_the_one_that_was_counted() -> None:
+    newest_ms = DAY_START_MS + HOUR_MS
+    loyalty = Loyalty(PeopleBudget())
+    persons = tokens(100, 1) << np.uint64(TIME_BITS) | np.uint64(BUYER)
+    buckets = np.full(100, DAY + 3)
+    span, era = span_at(newest_ms), Era.of(newest_ms)
+    loyalty.add(np.zeros(100, np.int32), persons, buckets, ZONE, span, era)
+    assert loyalty.shares(np.arange(1), ZONE, span, era)[0][0, 0, 0] == 100
+    later_ms = newest_ms + CELL * FINEST_BUCKET_MS
+    span, era = span_at(later_ms, day=DAY + CELL), Era.of(later_ms)
+    assert loyalty.shares(np.arange(1), ZONE, span, era)[0][0, 0, 0] == 0
