@@ -9,6 +9,7 @@ by that look; while it sleeps nothing is looked for, and other signals still wak
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,16 +23,29 @@ _SOON_SECONDS: Final = 0.002
 
 def _rest(*_: Any) -> None:  # noqa: ANN401 - a signal's number and frame
     time.sleep(REST_SECONDS)
-    signal.setitimer(signal.ITIMER_REAL, _SOON_SECONDS)
 
 
 @contextmanager
 def main_thread_rests() -> Iterator[None]:
-    """While this lasts, whatever looks for signals in the main thread rests there. Uses ``SIGALRM``."""
+    """While this lasts, whatever looks for signals in the main thread rests there. Uses ``SIGALRM``.
+
+    A thread asks for each rest, and asks the main thread alone. A timer asks the process: while a debugger or
+    a profiler holds the main thread, the kernel would interrupt another one, and a read of Bytewax's
+    connections that is interrupted ends the worker.
+    """
+    resting = threading.get_ident()
+    ended = threading.Event()
+
+    def ask() -> None:
+        while not ended.wait(REST_SECONDS + _SOON_SECONDS):
+            signal.pthread_kill(resting, signal.SIGALRM)
+
     before = signal.signal(signal.SIGALRM, _rest)
-    signal.setitimer(signal.ITIMER_REAL, _SOON_SECONDS)
+    asking = threading.Thread(target=ask, name="rests", daemon=True)
+    asking.start()
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        ended.set()
+        asking.join()
         signal.signal(signal.SIGALRM, before)

@@ -56,8 +56,32 @@ print(json.dumps({"waits_a_second": waits / seconds, "kept": kept[1:], "heard": 
 """
 
 
-def run(*how: str) -> dict[str, Any]:
-    command = [sys.executable, "-c", FLOW, *how]
+# A debugger that holds the main thread keeps signals from it; so does a mask.
+HELD = """
+import ctypes, signal, threading
+from warroom.resting import REST_SECONDS, main_thread_rests
+
+MILLISECONDS = int(REST_SECONDS * 1000)
+libc, waits, held = ctypes.CDLL(None), [], threading.Event()
+
+def wait():
+    held.wait()
+    waits.append(libc.poll(None, 0, 5 * MILLISECONDS))
+
+other = threading.Thread(target=wait)
+other.start()
+with main_thread_rests():
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+    held.set()
+    other.join()
+    asked = signal.SIGALRM in signal.sigpending()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
+print(f'{{"asked": {int(asked)}, "waits": {waits}}}')
+"""
+
+
+def run(*how: str, program: str = FLOW) -> dict[str, Any]:
+    command = [sys.executable, "-c", program, *how]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     told: dict[str, Any] = json.loads(done.stdout)
     return told
@@ -81,3 +105,7 @@ def test_the_main_thread_wakes_a_few_times_a_second_instead_of_a_thousand(ran: d
 def test_a_signal_is_heard_while_the_main_thread_rests(ran: dict[str, Any]) -> None:
     (turn,) = ran["heard"]
     assert 50 <= turn < 99  # before the flow ends
+
+
+def test_no_other_thread_is_interrupted_while_the_main_thread_takes_no_signals() -> None:
+    assert run(program=HELD) == {"asked": 1, "waits": [0]}  # -1: interrupted
