@@ -13,6 +13,7 @@ import numpy as np
 from loadgen.draws import CHANCE_ONE, I64, U8, U64, compiled, draw, stream_key
 from loadgen.people import CIRCLE_DAYS, Traits
 from loadgen.scenario import Clicks, Featured, Scenario
+from loadgen.text_bytes import texts_of
 from schemas.baselines import Baseline
 
 BASELINE_DAYS: Final = 30
@@ -107,8 +108,8 @@ def make_catalogue(scenario: Scenario, ordinary_orders: int) -> Catalogue:
         weights=np.concatenate([np.zeros(len(scenario.featured), np.int64), weights]),
         baselines=baselines,
         texts=Texts(
-            *_joined([f'","merchant_id":"{merchant_id}","' for merchant_id in ids]),
-            *_joined([f',"category":"{category}"' for category in categories]),
+            *texts_of(*(f'","merchant_id":"{merchant_id}","' for merchant_id in ids)),
+            *texts_of(*(f',"category":"{category}"' for category in categories)),
         ),
         traits=_traits(scenario, drawn, weights, ordinary_orders, kinds, names),
         categories=names,
@@ -187,11 +188,3 @@ def _ordinary_baseline(
         hourly_share=MEAL_SHARES if category in MEAL_KINDS else SHOPPING_SHARES,
         category=category,
     )
-
-
-def _joined(texts: list[str]) -> tuple[U8, I64]:
-    """Texts end to end as UTF-8, and where each begins and the last ends."""
-    parts = [text.encode() for text in texts]
-    starts = np.zeros(len(parts) + 1, np.int64)
-    np.cumsum([len(part) for part in parts], out=starts[1:])
-    return np.frombuffer(b"".join(parts), np.uint8), starts

@@ -152,8 +152,8 @@ def _without_outages(plan: Plan, arrivals: Arrivals) -> Arrivals:
     return arrivals
 
 
-def chosen(arrivals: Arrivals, which: slice | npt.NDArray[np.bool_]) -> Arrivals:
-    """Some of the orders: views for a slice, copies for a mask."""
+def chosen(arrivals: Arrivals, which: slice | npt.NDArray[np.bool_] | I32) -> Arrivals:
+    """Some of the orders: views for a slice, copies for a mask or for places, in their order."""
     a = arrivals
     return Arrivals(a.time_ms[which], a.row[which], a.amount_fen[which], a.member[which], a.bits[which])
 

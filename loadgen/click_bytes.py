@@ -21,14 +21,10 @@ from loadgen.json_bytes import (
     Messages,
     message_firsts,
     messages_of,
-    put_copy,
-    put_digits,
-    put_number,
-    put_zeros,
-    texts_of,
 )
 from loadgen.people import FIRST_MEMBER, MEMBER_DIGITS
 from loadgen.plan import Plan
+from loadgen.text_bytes import WORD_BYTES, put_copy, put_digits, put_number, put_zeros, texts_of
 from loadgen.visits import ClickArrivals
 
 LANE: Final = 1
@@ -52,14 +48,14 @@ EMPTY_VISITOR: Final = INVALID + 6
 
 
 def write_clicks(
-    plan: Plan, block: int, partition: int, clicks: ClickArrivals, slots: Slots, per_message: int
+    plan: Plan, block: int, partition: int, sent: ClickArrivals, slots: Slots, per_message: int
 ) -> Messages:
     """Write a cell of the clicks' topic, as ``json_bytes.write_messages`` does of the orders'."""
     assert plan.scenario.clicks is not None
     count = len(slots.code)
     texts = plan.catalogue.texts
     longest = int(np.diff(texts.fragment_starts).max() + np.diff(texts.category_starts).max())
-    data = np.empty(count * (LINE_BYTES + longest) + 1, np.uint8)
+    data = np.empty(count * (LINE_BYTES + longest) + WORD_BYTES, np.uint8)
     line_starts = np.empty(count + 1, np.int64)
     id_lengths = np.empty(count, np.int64)
     first_id = (block * plan.click_partitions + partition) * ORDERS_A_CELL
@@ -71,13 +67,13 @@ def write_clicks(
         first_id,
         epoch_ms,
         texts,
-        clicks,
+        sent,
         slots.source,
         slots.code,
         slots.event_ms,
     )
     packed = chance(plan.scenario.clicks.faults.packed)
-    firsts = message_firsts(clicks.bits, slots.source, slots.code, packed, per_message)
+    firsts = message_firsts(sent.bits, slots.code, packed, per_message)
     return messages_of(
         partition, data[:end], line_starts, id_lengths, firsts, slots, epoch_ms, len('{"event_id":"'), LANE
     )
@@ -86,23 +82,22 @@ def write_clicks(
 @compiled
 def _write_lines(
     data: U8, line_starts: I64, id_lengths: I64, first_id: int, epoch_ms: int, texts: Texts,
-    clicks: ClickArrivals, source: I32, code: U8, event_ms: I64,
+    sent: ClickArrivals, source: I32, code: U8, event_ms: I64,
 ) -> int:  # fmt: skip
-    """Write every slot as one line with its newline; returns the length of all."""
+    """Write every slot, whose clicks are ``sent``, as one line with its newline; the length of all."""
     at = 0
     for index in range(len(source)):
         line_starts[index] = at
-        click = source[index]
         kind = code[index] & (COPY - 1)
-        number = first_id + click + (SECOND_ID if kind > 0 else 0)
+        number = first_id + source[index] + (SECOND_ID if kind > 0 else 0)
         id_lengths[index] = ID_DIGITS + 1
         if kind == MALFORMED + 1:
             at = put_copy(data, at, PIECES, PIECE_STARTS[_WORDS], PIECE_STARTS[_WORDS + 1])
             id_lengths[index] = 5
         else:
             start = at
-            at = _write_ids(data, at, kind, number, texts, clicks.row[click], clicks.person[click])
-            at = _write_rest(data, at, kind, clicks, click, epoch_ms + event_ms[index], texts)
+            at = _write_ids(data, at, kind, number, texts, sent.row[index], sent.person[index])
+            at = _write_rest(data, at, kind, sent, index, epoch_ms + event_ms[index], texts)
             if kind == MALFORMED:
                 at = start + (at - start) * 2 // 3
             elif kind == EMPTY_ID:

@@ -113,10 +113,9 @@ class Client:
         """
         headers = NO_HEADERS if messages.headers is None else self._headers(messages.headers, first, last)
         taken, error = librdkafka.hand_over(
-            self._produceva, self._handle, self._topics[lane], messages.partition, messages.data.ctypes.data,
+            self._produceva, self._handle, self._topics[lane], messages.partition, messages.data,
             messages.starts, messages.lengths, messages.key_starts, messages.key_lengths,
-            messages.timestamps_ms, due_us[first:last] + (lane << LANE_SHIFT), headers, first, last,
-            self._block,
+            messages.timestamps_ms, due_us, lane << LANE_SHIFT, headers, first, last, self._block,
         )  # fmt: skip
         for unused in headers[first + taken : last]:
             self._library.rd_kafka_headers_destroy(int(unused))
@@ -137,6 +136,11 @@ class Client:
                     size = 0 if value is None else len(value)
                     self._library.rd_kafka_header_add(held, name.encode(), -1, value, size)
         return addresses
+
+    def pause(self, milliseconds: int) -> None:
+        """Wait so long, then take what the broker has answered meanwhile, all of it together."""
+        time.sleep(milliseconds / 1000)
+        self.poll(0)
 
     def poll(self, timeout_ms: int) -> None:
         """Take what the broker has answered; wait for the first answer at most ``timeout_ms``."""

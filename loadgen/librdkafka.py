@@ -16,7 +16,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from loadgen.draws import I64, compiled
+from loadgen.draws import I64, U8, compiled
 from loadgen.latency import latency_bucket
 
 CONF_OK: Final = 0
@@ -137,17 +137,17 @@ def _word_at(typing_context: Any, place: Any) -> Any:  # noqa: ANN401
 
 @compiled
 def hand_over(
-    produceva: int, client: int, topic: int, partition: int, base: int, starts: I64, lengths: I64,
-    key_starts: I64, key_lengths: I64, timestamps_ms: I64, opaques: I64, headers: I64, first: int, last: int,
-    block: I64,
+    produceva: int, client: int, topic: int, partition: int, data: U8, starts: I64, lengths: I64,
+    key_starts: I64, key_lengths: I64, timestamps_ms: I64, due_us: I64, lane_bits: int, headers: I64,
+    first: int, last: int, block: I64,
 ) -> tuple[int, int]:  # fmt: skip
     """Queue messages ``first`` to ``last`` (exclusive): how many were taken, and the error that stopped it.
 
     The error is the address of an ``rd_kafka_error_t``, 0 for none. ``headers``: the address of each
     message's ``rd_kafka_headers_t`` (0: none), which becomes the library's; (0,): no message has any.
-    ``opaques``: of these messages alone.
+    Each message's opaque is ``lane_bits`` and when it is due.
     """
-    place = block.ctypes.data
+    place, base = block.ctypes.data, data.ctypes.data
     block[0, 1] = topic
     block[1, 1] = partition
     for index in range(first, last):
@@ -156,7 +156,7 @@ def hand_over(
         block[3, 1] = base + key_starts[index] if key_lengths[index] > 0 else 0
         block[3, 2] = key_lengths[index]
         block[4, 1] = timestamps_ms[index]
-        block[5, 1] = opaques[index - first]
+        block[5, 1] = lane_bits + due_us[index]
         count = len(block) - 1
         if len(headers) > 0 and headers[index] != 0:
             block[count, 1] = headers[index]

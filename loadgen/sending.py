@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 import numpy as np
 
 from loadgen.client import Client
-from loadgen.draws import I64
+from loadgen.draws import I32, I64, compiled
 from loadgen.facts import KINDS
 from loadgen.json_bytes import Messages
 from loadgen.pacing import Pace
@@ -129,11 +129,12 @@ def _send_block(
                 behind = behind or wanted < end
         if limit_ms is not None and not moved and not full:
             limit_ms = next(limits, block.end_ms)
-        if behind or limit_ms is not None:
-            wait_ms = LONGEST_WAIT_MS if full and not moved else 0
+        if full:
+            client.poll(0 if moved else LONGEST_WAIT_MS)  # until the broker has taken something
+        elif behind or limit_ms is not None:
+            client.poll(0)
         else:
-            wait_ms = _wait_ms(client, due_us, sent, full)
-        client.poll(wait_ms)
+            client.pause(_pause_ms(client, due_us, sent))
         tick()
 
 
@@ -142,9 +143,7 @@ def _slices(block: Block) -> Iterator[int]:
     return (first + (block.end_ms - first) * step // SLICES for step in range(1, SLICES + 1))
 
 
-def _wait_ms(client: Client, due_us: list[I64], sent: list[int], full: bool) -> int:
-    if full:
-        return LONGEST_WAIT_MS
+def _pause_ms(client: Client, due_us: list[I64], sent: list[int]) -> int:
     nexts = [int(due[done]) for due, done in zip(due_us, sent, strict=True) if done < len(due)]
     if not nexts:
         return 0
@@ -154,8 +153,23 @@ def _wait_ms(client: Client, due_us: list[I64], sent: list[int], full: bool) -> 
 def _book(account: Account, messages: Messages, due_us: I64, first: int, last: int, now_us: int) -> None:
     if last == first:
         return
+    late_us = now_us - HANDED_OVER_LATE_US
+    events, size, late = add_up(messages.events, messages.lengths, due_us, first, last, late_us)
     account.messages += last - first
-    account.events += int(messages.events[first:last].sum())
-    account.bytes += int(messages.lengths[first:last].sum())
-    account.handed_over_late += int(np.searchsorted(due_us[first:last], now_us - HANDED_OVER_LATE_US))
+    account.events += events
+    account.bytes += size
+    account.handed_over_late += late
     account.worst_delay_us = max(account.worst_delay_us, now_us - int(due_us[first]))
+
+
+@compiled
+def add_up(
+    events: I32, lengths: I64, due_us: I64, first: int, last: int, then_us: int
+) -> tuple[int, int, int]:
+    """Events and bytes of messages ``first`` to ``last`` (exclusive), and how many were due before then."""
+    count = size = late = 0
+    for index in range(first, last):
+        count += events[index]
+        size += lengths[index]
+        late += due_us[index] < then_us
+    return count, size, late

@@ -48,14 +48,16 @@ def blocks(plan: Plan, per_message: int = 1, only: frozenset[int] | None = None)
         for partition in chosen_ones:
             arrivals = cell.orders(partition)
             slots = cells.make_slots(plan, odds, index, arrivals.time_ms, arrivals.bits)
-            messages.append(write_messages(plan, index, partition, arrivals, slots, per_message))
-            facts.append(_facts(plan, arrivals, slots))
+            sent = cells.chosen(arrivals, slots.source)
+            messages.append(write_messages(plan, index, partition, sent, slots, per_message))
+            facts.append(_facts(plan, sent, slots))
         for partition in range(plan.click_partitions):
             if only is None or partition in only:
                 clicks = cell.clicks(partition)
                 slots = cells.make_slots(plan, click_odds, index, clicks.time_ms, clicks.bits)
-                messages.append(write_clicks(plan, index, partition, clicks, slots, per_message))
-                click_facts.append(_click_facts(plan, clicks, slots))
+                looked = chosen(clicks, slots.source)
+                messages.append(write_clicks(plan, index, partition, looked, slots, per_message))
+                click_facts.append(_click_facts(plan, looked, slots))
         yield Block(messages, facts, (index + 1) * plan.block_seconds * 1000, tuple(click_facts))
 
 
@@ -96,40 +98,41 @@ class _Cells:
         return self._clicks[partition]
 
 
-def _facts(plan: Plan, arrivals: Arrivals, slots: Slots) -> Facts:
+def _facts(plan: Plan, sent: Arrivals, slots: Slots) -> Facts:
+    """``sent``: the order of each slot."""
     counted = slots.code <= CREATED
-    source = slots.source[counted]
-    row, person = arrivals.row[source], arrivals.member[source]
+    orders = cells.chosen(sent, counted)
     return Facts(
-        row=row,
+        row=orders.row,
         event_ms=slots.event_ms[counted] + plan.scenario.start_ms,
         code=slots.code[counted],
-        amount_fen=arrivals.amount_fen[source],
-        quantity=_quantities(arrivals.bits[source]),
-        first_order=_first_orders(arrivals.bits[source], plan.pool.regulars),
+        amount_fen=orders.amount_fen,
+        quantity=_quantities(orders.bits),
+        first_order=_first_orders(orders.bits, plan.pool.regulars),
         where=Where(
-            person=person,
-            channel=cells.channels(plan, arrivals)[source].astype(np.int32),
-            category=plan.catalogue.traits.category[row].astype(np.int32),
-            tier=_tiers(person),
+            person=orders.member,
+            channel=cells.channels(plan, orders).astype(np.int32),
+            category=plan.catalogue.traits.category[orders.row].astype(np.int32),
+            tier=_tiers(orders.member),
         ),
         kinds=_kinds(slots.code),
     )
 
 
-def _click_facts(plan: Plan, clicks: ClickArrivals, slots: Slots) -> ClickFacts:
-    source = slots.source[slots.code == 0]
-    row, person = clicks.row[source], clicks.person[source]
+def _click_facts(plan: Plan, sent: ClickArrivals, slots: Slots) -> ClickFacts:
+    """``sent``: the click of each slot."""
+    counted = slots.code == 0
+    clicks = chosen(sent, counted)
     return ClickFacts(
-        row=row,
-        event_ms=slots.event_ms[slots.code == 0] + plan.scenario.start_ms,
-        action=clicks.action[source],
-        source=clicks.source[source],
+        row=clicks.row,
+        event_ms=slots.event_ms[counted] + plan.scenario.start_ms,
+        action=clicks.action,
+        source=clicks.source,
         where=Where(
-            person=person,
-            channel=clicks.channel[source].astype(np.int32),
-            category=plan.catalogue.traits.category[row].astype(np.int32),
-            tier=_tiers(person),
+            person=clicks.person,
+            channel=clicks.channel.astype(np.int32),
+            category=plan.catalogue.traits.category[clicks.row].astype(np.int32),
+            tier=_tiers(clicks.person),
         ),
         kinds=_kinds(slots.code),
     )

@@ -108,8 +108,8 @@ def make_clicks(plan: Plan, block: int, partition: int, arrivals: Arrivals) -> C
     return chosen(out, slice(0, count))
 
 
-def chosen(clicks: ClickArrivals, which: slice | npt.NDArray[np.bool_]) -> ClickArrivals:
-    """Some of the clicks: views for a slice, copies for a mask."""
+def chosen(clicks: ClickArrivals, which: slice | npt.NDArray[np.bool_] | I32) -> ClickArrivals:
+    """Some of the clicks: views for a slice, copies for a mask or for places, in their order."""
     c = clicks
     return ClickArrivals(
         c.time_ms[which], c.row[which], c.person[which], c.bits[which], c.action[which], c.source[which],

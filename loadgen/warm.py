@@ -12,6 +12,7 @@ from loadgen.client import NO_HEADERS
 from loadgen.keying import keyed_messages, partitions_of_ids
 from loadgen.latency import BUCKETS, Histogram
 from loadgen.plan import make_plan
+from loadgen.sending import add_up
 from loadgen.stream import blocks
 
 
@@ -22,11 +23,11 @@ def warm() -> None:
         for messages in block.messages:
             keyed_messages(messages, "merchant")
             librdkafka.hand_over(
-                0, 0, 0, messages.partition, messages.data.ctypes.data, messages.starts, messages.lengths,
-                messages.key_starts, messages.key_lengths, messages.timestamps_ms, messages.due_ms,
-                NO_HEADERS, 0, 0,
-                librdkafka.argument_block(),
+                0, 0, 0, messages.partition, messages.data, messages.starts, messages.lengths,
+                messages.key_starts, messages.key_lengths, messages.timestamps_ms, messages.due_ms, 0,
+                NO_HEADERS, 0, 0, librdkafka.argument_block(),
             )  # fmt: skip
+            add_up(messages.events, messages.lengths, messages.due_ms, 0, 0, 0)
     partitions_of_ids(["a"], 2)
     Histogram().record(1)
     none = np.zeros(1, np.int64)

@@ -34,9 +34,9 @@ class ClockworkClient(Client):
         self.handed_over.append((self.clock_us, last))
         return last - first
 
-    def poll(self, timeout_ms: int) -> None:
+    def pause(self, milliseconds: int) -> None:
         """Wait it out."""
-        self.clock_us += 1000 * timeout_ms
+        self.clock_us += 1000 * milliseconds
 
     def flush(self, timeout_s: float, tick: object = None) -> None:
         """Nothing is under way."""
