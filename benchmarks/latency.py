@@ -31,8 +31,8 @@ def latency(place: Place, rate: int, seconds: float, rounds: int) -> Result:
         "latency",
         f"From when an order is due until Redis shows it, at {rate:,} orders/s?",
         [Figure.of(name, "ms", [w[name] for w in waits], goal) for name, goal in goals.items()],
-        f"{rounds} rounds of {seconds:g} s after {WARM_SECONDS} s of load, {PROBES_A_SECOND} probes/s; Apache "
-        "Kafka, Redis, loadgen, probe and two workers on the same cores.",
+        f"{rounds} rounds of {seconds:g} s after {WARM_SECONDS} s of load, {PROBES_A_SECOND} probes/s; "
+        "Apache Kafka, Redis, loadgen, probe and two workers on the same cores.",
     )
 
 
