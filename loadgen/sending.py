@@ -130,7 +130,7 @@ def _send_block(
         if limit_ms is not None and not moved and not full:
             limit_ms = next(limits, block.end_ms)
         if full:
-            client.poll(0 if moved else LONGEST_WAIT_MS)  # until the broker has taken something
+            client.poll(LONGEST_WAIT_MS)  # until the broker has taken something
         elif behind or limit_ms is not None:
             client.poll(0)
         else:
