@@ -17,7 +17,7 @@ from typing import Final
 
 from benchmarks import results
 from benchmarks.catch_up import catch_up
-from benchmarks.latency import latency
+from benchmarks.latency import STEADY_LOG, latency
 from benchmarks.memory import BOUNDED_TOPICS, memory
 from benchmarks.mixed import mixed
 from benchmarks.results import Result
@@ -118,10 +118,14 @@ def _apache(settings: Mapping[str, str]) -> Iterator[Place]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
+BROKER_SETTINGS: Final = {"hour": BOUNDED_TOPICS, "latency": STEADY_LOG}
+"""Settings of Apache Kafka that a benchmark needs."""
+
+
 def run(name: str) -> Result:
     """One benchmark on servers of its own."""
     if name in KAFKA_BENCHMARKS:
-        with _apache(BOUNDED_TOPICS if name == "hour" else {}) as place:
+        with _apache(BROKER_SETTINGS.get(name, {})) as place:
             return KAFKA_BENCHMARKS[name](place)
     with _embedded() as place:
         return EMBEDDED_BENCHMARKS[name](place)
