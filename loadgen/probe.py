@@ -32,11 +32,7 @@ MERCHANT: Final = "loadgen-probe"
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What is asked. ``seconds`` None: until stopped. ``amount_fen`` 0 leaves every sum of money alone.
-
-    Orders of the first ``settle_seconds``, which come on top, are sent and waited for, but not counted: where
-    cores are shared, the start of the probe itself holds everybody up.
-    """
+    """What is asked. ``seconds`` None: until stopped. ``amount_fen`` 0 leaves every sum of money alone."""
 
     rate: float = 20.0
     seconds: float | None = 30.0
@@ -45,7 +41,6 @@ class Probe:
     poll_s: float = 0.005
     patience_s: float = 30.0
     """An order that Redis does not show this long after it was due is lost."""
-    settle_seconds: float = 0.0
 
     def check(self) -> None:
         """Raises ``LoadgenError`` for a rate that cannot be."""
@@ -70,13 +65,9 @@ class Outcome(Struct, frozen=True):
 
 @dataclass(slots=True)
 class Tracker:
-    """Which orders are under way. Event times are milliseconds, strictly ascending; waits in microseconds.
-
-    What is due before ``counts_from_us`` is waited for, and counted nowhere.
-    """
+    """Which orders are under way. Event times are milliseconds, strictly ascending; waits in microseconds."""
 
     patience_us: int
-    counts_from_us: int = 0
     sent: int = 0
     seen: int = 0
     lost: int = 0
@@ -85,25 +76,25 @@ class Tracker:
 
     def send(self, event_ms: int, due_us: int) -> None:
         """An order goes out."""
-        self.sent += due_us >= self.counts_from_us
+        self.sent += 1
         self._under_way.append((event_ms, due_us))
 
     def look(self, newest_ms: int | None, now_us: int) -> list[int]:
         """Redis shows ``newest_ms``: the waits of the orders that are seen now; the overdue ones are lost."""
-        seen_us = []
+        waits = []
         while self._under_way and newest_ms is not None and self._under_way[0][0] <= newest_ms:
-            seen_us.append(self._under_way.popleft()[1])
-        waits = [now_us - due_us for due_us in seen_us if due_us >= self.counts_from_us]
+            waits.append(now_us - self._under_way.popleft()[1])
         for wait_us in waits:
             self.waits.record(wait_us)
         self.seen += len(waits)
         while self._under_way and now_us - self._under_way[0][1] > self.patience_us:
-            self.lost += self._under_way.popleft()[1] >= self.counts_from_us
+            self._under_way.popleft()
+            self.lost += 1
         return waits
 
     def give_up(self) -> None:
         """What is still under way is not waited for: it counts as not sent."""
-        self.sent -= sum(due_us >= self.counts_from_us for _, due_us in self._under_way)
+        self.sent -= len(self._under_way)
         self._under_way.clear()
 
     @property
@@ -165,7 +156,6 @@ class _Loop:
         self._partition = int(partitions_of_ids([probe.merchant_id], where.partitions)[0])
         self._run = uuid.uuid4().hex[:12]
         self._tracker = Tracker(round(probe.patience_s * 1e6))
-        self._number = 0
         self._failed: list[str] = []
 
     def run(self) -> Outcome:
@@ -175,8 +165,6 @@ class _Loop:
         self._last_ms = 0
         key = redis_layout.merchant(self._where.prefix, self._probe.merchant_id)
         began = time.perf_counter()
-        counts_from = began + self._probe.settle_seconds
-        self._tracker.counts_from_us = round(counts_from * 1e6)
         with contextlib.suppress(KeyboardInterrupt):
             for due_s in self._dues(began):
                 self._look_until(key, due_s)
@@ -184,13 +172,13 @@ class _Loop:
             while self._tracker.under_way:
                 self._look_until(key, time.perf_counter() + self._probe.poll_s)
         self._tracker.give_up()
-        return self._outcome(max(0.0, time.perf_counter() - counts_from))
+        return self._outcome(time.perf_counter() - began)
 
     def _dues(self, began: float) -> Iterator[float]:
-        probe = self._probe
-        while probe.seconds is None or self._number < (probe.settle_seconds + probe.seconds) * probe.rate:
-            yield began + self._number / probe.rate
-            self._number += 1
+        number = 0
+        while self._probe.seconds is None or number < self._probe.seconds * self._probe.rate:
+            yield began + number / self._probe.rate
+            number += 1
 
     def _look_until(self, key: str, due_s: float) -> None:
         """Look at Redis every ``poll_s`` until an order is due; at least once."""
@@ -210,7 +198,7 @@ class _Loop:
         event_ms = max(self._last_ms + 1, round(due_s * 1000 + self._offset_ms))
         self._last_ms = event_ms
         order = {
-            "order_id": f"{self._probe.merchant_id}-{self._run}-{self._number}",
+            "order_id": f"{self._probe.merchant_id}-{self._run}-{self._tracker.sent}",
             "merchant_id": self._probe.merchant_id,
             "member_id": self._probe.merchant_id,
             "amount": self._probe.amount_fen,

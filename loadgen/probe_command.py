@@ -37,9 +37,6 @@ def probe(
     patience: Annotated[
         float, typer.Option(help="Seconds after which an order that is not seen is lost.", min=0.1)
     ] = 30.0,
-    settle: Annotated[
-        float, typer.Option(help="Seconds of orders that come first and are not counted.", min=0)
-    ] = 0.0,
     topic_orders: str = "orders",
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Also where the newest event is far from now.")
@@ -50,7 +47,7 @@ def probe(
 ) -> None:
     """Measure a running installation: from when an order is due until Redis shows it."""
     librdkafka = settings(brokers, kafka)
-    asked = Probe(rate, seconds or None, merchant, amount, patience_s=patience, settle_seconds=settle)
+    asked = Probe(rate, seconds or None, merchant, amount, patience_s=patience)
     asked.check()
     where = Installation(
         librdkafka, topic_orders, ready(librdkafka, topic_orders, None, False), redis, prefix

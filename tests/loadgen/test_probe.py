@@ -77,20 +77,6 @@ def test_what_is_under_way_at_ctrl_c_counts_as_not_sent() -> None:
     assert (tracker.sent, tracker.lost) == (0, 0)
 
 
-def test_what_is_due_while_the_probe_settles_is_waited_for_and_counted_nowhere() -> None:
-    tracker = Tracker(patience_us=1_000_000, counts_from_us=100)
-    tracker.send(1000, 99)
-    tracker.send(1001, 100)
-    assert tracker.look(1000, 200) == []
-    assert (tracker.sent, tracker.seen, tracker.under_way) == (1, 0, 1)
-    assert tracker.look(1001, 250) == [150]
-    tracker.send(1002, 50)
-    tracker.look(1001, 2_000_000)
-    tracker.send(1003, 50)
-    tracker.give_up()
-    assert (tracker.sent, tracker.seen, tracker.lost, tracker.under_way) == (1, 1, 0, 0)
-
-
 def test_the_command_tells_quantiles_and_a_histogram_as_json(
     broker: str, redis_url: str, loadgen: Loadgen
 ) -> None:
@@ -104,23 +90,6 @@ def test_the_command_tells_quantiles_and_a_histogram_as_json(
     assert list(told["latency_ms"]) == ["p50", "p90", "p99", "p99.9", "max"]
     assert sum(count for _, count in told["histogram"]) == 100
     assert 0 < told["latency_ms"]["p50"] <= told["latency_ms"]["max"]
-
-
-def test_orders_of_the_time_to_settle_are_sent_but_not_told(
-    broker: str, redis_url: str, loadgen: Loadgen
-) -> None:
-    create_topics(broker)
-    with engine(broker, redis_url):
-        done = loadgen("probe", "--brokers", broker, "--redis", redis_url, "--rate", "100",
-                       "--seconds", "0.5", "--settle", "0.5", "--json")  # fmt: skip
-    assert done.code == 0, done.err
-    told = json.loads(done.out)
-    assert (told["sent"], told["seen"], told["lost"]) == (50, 50, 0)
-    assert 0.5 <= told["seconds"] < 5
-    consumer = Consumer({"bootstrap.servers": broker, "group.id": "t"})
-    ends = [consumer.get_watermark_offsets(TopicPartition("orders", p), 10)[1] for p in range(4)]
-    consumer.close()
-    assert sum(ends) == 100
 
 
 def test_lost_orders_are_told_with_exit_code_1(broker: str, redis_url: str, loadgen: Loadgen) -> None:
