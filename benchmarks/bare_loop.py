@@ -88,6 +88,7 @@ def consumer_at_the_start(brokers: str, partitions: set[tuple[str, int]]) -> Con
             "fetch.message.max.bytes": 10 * 1024 * 1024,
             "queued.min.messages": 1_000_000,
             "queued.max.messages.kbytes": 131_072,
+            "fetch.queue.backoff.ms": 100,  # as for ours: the default lets a full queue run empty
         }
     )
     consumer.assign([TopicPartition(topic, p, 0) for topic, p in partitions])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -84,6 +85,27 @@ def test_data_can_be_written_and_read_beyond_its_end_by_compiled_code(
     assert batch.data.flags.c_contiguous
     assert batch.data.base is not None
     assert batch.data.base.nbytes >= batch.data.nbytes + READ_AHEAD_BYTES
+
+
+@pytest.mark.parametrize("kind", [PlainClient, NativeClient])
+def test_a_queue_that_was_full_is_filled_again_as_soon_as_it_has_been_emptied(
+    broker: str, kind: Callable[[KafkaConnection, str, int], FetchClient]
+) -> None:
+    make_topic(broker)
+    values: list[bytes | None] = [b"%03d" % i * 10_000 for i in range(800)]
+    send(broker, values)
+    client = kind(KafkaConnection(broker, {"queued.max.messages.kbytes": "64"}), "orders", 1)
+    fetcher = client.partition(0)
+    try:
+        fetcher.start(BEGINNING)
+        started = time.monotonic()
+        heard = hear(fetcher, at_end, patience=60.0)
+    finally:
+        fetcher.close()
+        client.close()
+    assert heard.values == values
+    # Each of a dozen fetches fills the queue, and librdkafka's default is to wait for a second then.
+    assert time.monotonic() - started < 8.0
 
 
 def test_no_more_messages_come_than_were_asked_for(broker: str, fetcher: PartitionFetcher) -> None:
