@@ -61,12 +61,12 @@ def _packed(place: Place) -> Result:
 
 
 def _hot(place: Place) -> Result:
-    loads = Load(events=6_000_000, hot_share=1 / 3), Load(events=6_000_000)
+    loads = Load(hot_share=1 / 3), Load()
     return one_against_the_other("hot-merchant", place, loads, 3, HOT)
 
 
 def _million(place: Place) -> Result:
-    loads = Load(events=6_000_000, merchants=1_000_000), Load(events=6_000_000, merchants=1_000)
+    loads = Load(merchants=1_000_000), Load(merchants=1_000)
     return one_against_the_other("million-merchants", place, loads, 3, MILLION)
 
 

@@ -19,12 +19,12 @@ client_log = logging.getLogger("operators.librdkafka")
 
 Settings = dict[str, Any]
 
-QUEUED_KBYTES_PER_TOPIC: Final = 160 * 1024
+QUEUED_KBYTES_PER_TOPIC: Final = 80 * 1024
 """Prefetched messages of one topic, in KiB of values, shared by its partitions.
 
 librdkafka keeps about 250 bytes beside each message, which this does not count.
 """
-LEAST_QUEUED_KBYTES: Final = 16 * 1024
+LEAST_QUEUED_KBYTES: Final = 8 * 1024
 FULL_QUEUE_MS: Final = 100
 """A partition whose queue is full is not fetched for so long. At 1,000 ms, librdkafka's own, a reader has
 emptied it long before, and waits: a backlog was read at half the speed, packed orders at a third."""

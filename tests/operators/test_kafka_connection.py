@@ -32,7 +32,7 @@ def test_settings_that_exactness_rests_on_cannot_be_overridden(name: str) -> Non
 def test_more_partitions_have_smaller_queues_each() -> None:
     connection = KafkaConnection("kafka:9092")
     kbytes = [connection.consumer_settings(n)["queued.max.messages.kbytes"] for n in (1, 4, 100)]
-    assert kbytes == [160 * 1024, 40 * 1024, 16 * 1024]
+    assert kbytes == [80 * 1024, 20 * 1024, 8 * 1024]
 
 
 def test_outage_is_told_once_and_its_end_once(caplog: pytest.LogCaptureFixture) -> None:
