@@ -19,7 +19,7 @@ class RollupStore:
     def save(self, rollups: Rollups) -> FilesRef:
         """Bring the journal up to now; the reference that names it. Raises ``OSError`` on a full disk."""
         self._files.add(_TAKEN, rollups.taken())
-        return self._files.save(rollups.dump)
+        return self._files.save(rollups.dump, rollups.nbytes)
 
     def load(self, ref: FilesRef, rules: RollupRules) -> Rollups:
         """The roll-ups as they were when ``ref`` was made.

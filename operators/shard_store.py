@@ -75,7 +75,7 @@ class ShardStore:
         if self._stock:
             self._files.add(_STOCK, ShardStock.joined(self._stock).to_bytes())
             self._stock = []
-        files = self._files.save(shard.dump)
+        files = self._files.save(shard.dump, shard.nbytes)
         watched = np.flatnonzero(shard.columns.watched)
         names = tuple(shard.merchants.texts(watched))
         return ShardRef(shard.number, *files, minutes_upto_ms, names, STATE_LAYOUT)

@@ -20,7 +20,8 @@ from operators.packed_words import WORD_BYTES, packed, padded, unpacked
 
 _MAGIC: Final = b"warroom state 1\n"
 _PREFIX_BYTES: Final = len(_MAGIC) + 16
-"""Behind the magic stand the bytes that the state takes in memory, and those that are pickled."""
+"""Behind the magic: how many bytes the state takes in memory, which nobody reads any more, and how many of
+them are pickled."""
 _SMALL_BYTES: Final = 4096
 """Arrays below this stay among the pickled objects: one by itself costs more to handle than its bytes."""
 
@@ -51,16 +52,10 @@ def pack_state(state: object) -> bytes:
     return b"".join(parts)
 
 
-def held_bytes(block: bytes) -> int:
-    """How many bytes the state in a block takes in memory. Raises ``ValueError`` as ``unpack_state``."""
-    if not block.startswith(_MAGIC):
-        raise ValueError("state in a form that this version does not read")
-    return int.from_bytes(block[len(_MAGIC) : len(_MAGIC) + 8], "little")
-
-
 def unpack_state(block: bytes) -> Any:  # noqa: ANN401 - whatever was packed
     """The reverse of ``pack_state``. Raises ``ValueError`` if another version wrote it."""
-    held_bytes(block)
+    if not block.startswith(_MAGIC):
+        raise ValueError("state in a form that this version does not read")
     pickled = int.from_bytes(block[_PREFIX_BYTES - 8 : _PREFIX_BYTES], "little")
     end = _PREFIX_BYTES + pickled
     return pickle.loads(memoryview(block)[_PREFIX_BYTES:end], buffers=_arrays(block, end))

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from operators.journal import Journal, Retired, read_upto
-from operators.state_bytes import held_bytes
 
 _HEAD_BYTES = 5
 SMALLEST_JOURNAL_BYTES = 2 * 1024 * 1024
 """A journal this short is never worth a new base."""
 BASE_SHARE = 0.4
-"""Nor is one that is shorter than this share of what the base holds in memory. With 0.25, 0.4 and 0.5 a
+"""Nor is one that is shorter than this share of what the state holds in memory. With 0.25, 0.4 and 0.5 a
 million merchants took 6.6, 12.2 and 14.3 s to resume, but epochs' ends waited for 0.22, 0.09 and 0.06 s
 (``benchmarks.snapshots``, one run of each on an AMD EPYC)."""
 BLOCK_BYTES = 16 * 1024
@@ -88,7 +87,6 @@ class StateFiles:
         self._retired = Retired()
         self._base: str | None = None
         self._base_bytes = 0
-        self._base_held_bytes = 0
         self._journal: Journal | None = None
         self._parts: list[bytes] = []  # heads and blocks that the next save writes
         self._journal_blocks = 0
@@ -98,27 +96,27 @@ class StateFiles:
         self._parts += [len(block).to_bytes(4, "little") + bytes([kind]), block]
         self._journal_blocks += 1
 
-    def save(self, dump: Callable[[], bytes]) -> FilesRef:
+    def save(self, dump: Callable[[], bytes], held_bytes: int) -> FilesRef:
         """Bring the journal up to now, or write ``dump()`` as a base; the reference that names them.
 
-        ``dump``: gives a block of ``state_bytes.pack_state``. Raises ``OSError`` on a full disk.
+        ``held_bytes``: what the state takes in memory. Raises ``OSError`` on a full disk.
         """
         if self._journal is None:
             self._journal = Journal(self._path("journal"))
         if self._parts:
             self._journal.append(b"".join(self._parts))
             self._parts = []
-        if self._is_long(self._journal) and self._turns.take():
+        if self._is_long(self._journal, held_bytes) and self._turns.take():
             started = time.monotonic()
             self._journal = self._rebased(dump(), self._journal)
             self._turns.spent(time.monotonic() - started)
         self._retired.snapshot_taken()
         return FilesRef(self._base, self._base_bytes, self._journal.path.name, self._journal.length)
 
-    def _is_long(self, journal: Journal) -> bool:
-        """Whether to resume from the journal costs more than the base is worth."""
+    def _is_long(self, journal: Journal, held_bytes: int) -> bool:
+        """Whether to resume from the journal costs more than a base is worth."""
         weight = journal.length + self._journal_blocks * BLOCK_BYTES
-        return weight > max(SMALLEST_JOURNAL_BYTES, BASE_SHARE * self._base_held_bytes)
+        return weight > max(SMALLEST_JOURNAL_BYTES, BASE_SHARE * held_bytes)
 
     def _path(self, kind: str) -> Path:
         return self._directory / f"{self._run}-{self._part}-{self._generation:06d}.{kind}"
@@ -133,7 +131,6 @@ class StateFiles:
         base.append(state)
         base.close()
         self._base, self._base_bytes = base.path.name, base.length
-        self._base_held_bytes = held_bytes(state)
         self._journal_blocks = 0
         return Journal(self._path("journal"))
 
@@ -146,7 +143,6 @@ class StateFiles:
         journal = self._directory / ref.journal
         blocks = list(_blocks(read_upto(journal, ref.journal_bytes)))
         self._base, self._base_bytes = ref.base, ref.base_bytes
-        self._base_held_bytes = 0 if base is None else held_bytes(base)
         self._journal_blocks = len(blocks)
         self._journal = Journal(journal, ref.journal_bytes)
         self._drop_strays()

@@ -22,7 +22,7 @@ from operators.people_span import Era, Span
 from operators.shard import STATE_LAYOUT, Shard
 from operators.shard_logic import ShardInput, merged
 from operators.shard_store import ShardRef, ShardStore
-from operators.state_files import RebaseTurns
+from operators.state_files import RebaseTurns, StateFiles
 from operators.tally import shard_of_merchant
 from schemas.windows import HOUR_MS
 from tests.operators.night import DAY_START_MS, WarRoom, encoded, fields_of, flat_baseline, order, rules
@@ -252,6 +252,22 @@ def test_a_quiet_nights_journal_stays_short_to_replay(tmp_path: Path) -> None:
         longest = max(longest, len([*state_files._blocks((tmp_path / ref.journal).read_bytes())]))
     assert ref.base is not None
     assert most - 4 <= longest <= most
+
+
+def test_a_state_that_has_grown_gets_a_base_when_its_journal_is_worth_one(tmp_path: Path) -> None:
+    smallest = state_files.SMALLEST_JOURNAL_BYTES
+    held = 10 * smallest
+    files = StateFiles(tmp_path, "01", "run-1", AlwaysTurn())
+    lengths: list[int] = []
+    while True:
+        files.add(0, bytes(smallest // 8))
+        ref = files.save(lambda: b"base", held)
+        if ref.base is not None:
+            break
+        lengths.append(ref.journal_bytes)
+    worth = state_files.BASE_SHARE * held
+    assert 0.9 * worth < max(lengths) < worth
+    assert (tmp_path / ref.base).read_bytes() == b"base"
 
 
 def test_bases_take_a_tenth_of_the_time_and_an_epoch_waits_for_few() -> None:
