@@ -63,17 +63,23 @@ class Result:
 
 def machine() -> str:
     """Cores, memory, processor, Python."""
-    model = next(
-        (
-            line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ),
-        platform.machine(),
-    )
     gib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     cores = len(os.sched_getaffinity(0))
+    model = processor(Path("/proc/cpuinfo").read_text())
     return f"{cores} cores ({model}), {gib:.0f} GiB, Python {platform.python_version()}"
+
+
+def processor(cpuinfo: str) -> str:
+    """The processor's name with its family and model, as rented machines have several of one name."""
+    told = {
+        name.strip(): value.strip()
+        for name, colon, value in (line.partition(":") for line in cpuinfo.splitlines())
+        if colon
+    }
+    name = told.get("model name", platform.machine())
+    if "cpu family" not in told:
+        return name
+    return f"{name}, family {told['cpu family']} model {told.get('model', '?')}"
 
 
 def commit() -> str:

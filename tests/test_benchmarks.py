@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,15 @@ def test_the_page_shows_the_newest_run_of_each_machine(
     assert page.count("How fast?") == 1
     assert page.index("9,003") < page.index("abc3, large") < page.index("5,002") < page.index("abc2, small")
     assert "7,001" not in page
+
+
+def test_processors_of_one_name_are_told_apart() -> None:
+    cores = "processor\t: {n}\ncpu family\t: {family}\nmodel\t\t: 2\nmodel name\t: AMD EPYC\nflags\t: a b\n\n"
+    older, newer = (
+        results.processor("".join(cores.format(n=n, family=family) for n in range(2))) for family in (25, 26)
+    )
+    assert (older, newer) == ("AMD EPYC, family 25 model 2", "AMD EPYC, family 26 model 2")
+
+
+def test_a_processor_that_says_nothing_of_itself_is_named_by_its_kind() -> None:
+    assert results.processor("processor\t: 0\nBogoMIPS\t: 50.00\n") == platform.machine()
