@@ -20,8 +20,8 @@ from operators.packed_words import WORD_BYTES, packed, padded, unpacked
 
 _MAGIC: Final = b"warroom state 1\n"
 _PREFIX_BYTES: Final = len(_MAGIC) + 16
-"""Behind the magic: how many bytes the state takes in memory, which nobody reads any more, and how many of
-them are pickled."""
+"""Behind the magic: how many bytes the state takes in memory, which stays only so that files of the versions
+that read it can be read, and how many of them are pickled."""
 _SMALL_BYTES: Final = 4096
 """Arrays below this stay among the pickled objects: one by itself costs more to handle than its bytes."""
 
