@@ -67,7 +67,7 @@ def _hot(place: Place) -> Result:
 
 def _million(place: Place) -> Result:
     loads = Load(merchants=1_000_000), Load(merchants=1_000)
-    return one_against_the_other("million-merchants", place, loads, 3, MILLION)
+    return one_against_the_other("million-merchants", place, loads, 5, MILLION)
 
 
 def _mixed(place: Place) -> Result:

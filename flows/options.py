@@ -52,7 +52,7 @@ class EngineOptions:
     """Wall-clock silence after which a partition at its end does not hold the watermark back."""
     align_ahead_ms: int = 60 * 60 * 1000
     """A partition this far ahead of the slowest waits: it bounds what is held ahead of the watermark."""
-    batch_messages: int = 100_000
+    batch_messages: int = 200_000
     """Most messages that are taken as one batch."""
     epoch_credit_bytes: int = 256 * 1024 * 1024
     """Most raw bytes that a partition reads in one epoch."""

@@ -1,7 +1,8 @@
 """Numbers of different people and the rates made of them: exact where few, near enough where estimated.
 
-Warroom counts a merchant's people exactly while there are at most ``EXACT_PEOPLE``, and its buyers that came
-back while there are at most ``EXACT_BUYERS``; beyond, it estimates with a standard error of 2 % at the most.
+Warroom counts a merchant's visitors exactly while there are at most ``EXACT_VISITORS``, its buyers and those
+that came back while there are at most ``EXACT_BUYERS``; beyond, it estimates with a standard error of 2 % at
+the most.
 The people of a roll-up are always estimated. Here an estimate may be off by four of those, which one in
 16,000 is by chance.
 """
@@ -16,7 +17,7 @@ from loadgen.oracle import Expected
 from loadgen.ratios import OF
 from schemas.windows import windows_of
 
-EXACT_PEOPLE: Final = 1536
+EXACT_VISITORS: Final = 1536
 EXACT_BUYERS: Final = 6144
 STANDARD_ERROR: Final = 0.02
 STANDARD_ERRORS: Final = 4
@@ -68,7 +69,7 @@ def slack_of(field: str, expected: Expected) -> float:
         if buyers <= EXACT_BUYERS:
             return 0.0
         return STANDARD_ERRORS * (BACK_ERROR * buyers + STANDARD_ERROR * value) + 1
-    if _most(name, expected) <= EXACT_PEOPLE:
+    if _most(name, expected) <= (EXACT_BUYERS if name == "buyers" else EXACT_VISITORS):
         return 0.0
     return STANDARD_ERRORS * STANDARD_ERROR * value + 1
 

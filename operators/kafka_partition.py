@@ -49,7 +49,7 @@ class ReadOptions:
     """Stop when every partition has been read to its end."""
     idle_seconds: float = 30.0
     align_ahead_ms: int = 5 * 60 * 1000
-    batch_messages: int = 100_000
+    batch_messages: int = 200_000
     epoch_credit_bytes: int = 256 * 1024 * 1024
     on_lost_offsets: Literal["error", "earliest"] = "error"
     """``earliest``: where the stored offset is gone, go on from the first one there is, with a log line."""

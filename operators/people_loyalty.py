@@ -1,4 +1,4 @@
-"""Who came back: people with two paid orders, and people who were customers before, in day and sale.
+"""Buyers, and who of them came back: with two paid orders, or customers before, in day and sale.
 
 Every buyer has an entry: the times of its latest paid order, of the one before, and of the latest that was
 said not to be its first. Two orders in a window means that the one before the latest is in it; the order
@@ -6,10 +6,13 @@ in which events come does not matter. Exact while a merchant has at most ``EXACT
 beyond, one in two of them is kept, chosen by token, one in four, and so on, at least some
 ``EXACT_BUYERS`` / 2 while all are in the window: the share of those that came back is told within
 0.5 / sqrt(kept), 0.9 % of the buyers, as one standard error, and is multiplied by the number of buyers.
+That number is told here while all of them are held; before the first are let go, all are handed over to
+somebody who counts more of them, and the merchant is *apart* from then on.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -19,9 +22,9 @@ from operators.batches import F64, I32, I64, U8
 from operators.bytes_kernels import PADDING_BYTES, U64, compiled, grown, hash_bytes
 from operators.json_scan import PERSON_SEED
 from operators.people_distinct import PeopleBudget
-from operators.people_orders import ENTRIES_A_TALLY, TALLY, count_back, mark_known, note_orders
+from operators.people_orders import ENTRIES_A_TALLY, TALLY, count_buyers, mark_known, note_orders
 from operators.people_span import Bounds, Era, Span
-from operators.people_tables import DONE, MOST_TIME, PersonTables, token_of
+from operators.people_tables import DONE, FULL, MOST_TIME, PersonTables, token_of
 
 MOST_BUYERS: Final = 8192
 EXACT_BUYERS: Final = MOST_BUYERS * 3 // 4
@@ -29,13 +32,22 @@ EXACT_BUYERS: Final = MOST_BUYERS * 3 // 4
 _OLD: Final = 512
 
 
+HandOver = Callable[[int, U64, I64], None]
+"""Takes the buyers of a row that is apart from now on: the row, tokens above ``TIME_BITS`` bits of zeros, and
+the bucket of the latest order of each."""
+
+
 class Loyalty:
-    """Repeat and returning buyers by row, in one shard."""
+    """Buyers, repeat and returning buyers by row, in one shard.
+
+    ``apart``: 1 for rows of which not all buyers are held here.
+    """
 
     def __init__(self, budget: PeopleBudget, *, most_buyers: int = MOST_BUYERS) -> None:
         self._budget = budget
         self._era: Era | None = None
         self.tables = PersonTables(most_buyers, double=True)
+        self.apart: U8 = np.zeros(64, np.uint8)
         self._says: U8 = np.zeros(64, np.uint8)
         self._known: U64 = np.zeros(0, np.uint64)
         self._known_at: I32 = np.zeros(64, np.int32)
@@ -44,7 +56,9 @@ class Loyalty:
         self._told_bytes = 0
         self._tell()
 
-    def add(self, rows: I32, persons: U64, buckets: I64, zone: U8, span: Span, era: Era) -> None:
+    def add(
+        self, rows: I32, persons: U64, buckets: I64, zone: U8, span: Span, era: Era, hand_over: HandOver
+    ) -> None:
         """Note paid orders, each once. ``persons``: as of ``people_tables.person_of``."""
         self.reserve(len(zone))
         self._move(era)
@@ -53,12 +67,17 @@ class Loyalty:
         begin, may_grow = 0, True
         while True:
             begin, status = note_orders(
-                self.tables.t, self._says, self._known, self._known_at, self._known_count,
-                rows, persons, times, zone, bounds.kept_buyers, bounds.day, bounds.sale, self._tallies,
+                self.tables.t, self._says, self.apart, self._known, self._known_at, self._known_count,
+                rows, persons, times, zone, bounds.kept_all, bounds.day, bounds.sale, self._tallies,
                 may_grow, begin,
             )  # fmt: skip
             if status == DONE:
                 return
+            if status == FULL:
+                row = int(rows[begin])
+                self.apart[row] = 1
+                hand_over(row, *self._held(row, era))
+                continue
             if self._budget.fits(self.tables.more_bytes()):
                 self.tables.grow()
             elif may_grow:
@@ -67,6 +86,12 @@ class Loyalty:
                 self.tables.grow(1024)
             self._tallies = grown(self._tallies, self._places())
             self._tell()
+
+    def _held(self, row: int, era: Era) -> tuple[U64, I64]:
+        """Tokens and buckets of a row's buyers, as ``HandOver`` takes them."""
+        words = self.tables.words(row)
+        times = words & np.uint64(MOST_TIME)
+        return words - times, times.astype(np.int64) + era.base
 
     def know(self, row: int, members: list[str] | None) -> None:
         """Take the known members that a merchant's baseline names; None: it names none."""
@@ -98,14 +123,22 @@ class Loyalty:
     def _lists(self, rows: I64) -> tuple[I32, I32]:
         return self._known_at[rows], self._known_count[rows]
 
-    def shares(self, rows: I64, zone: U8, span: Span, era: Era) -> tuple[I64, npt.NDArray[np.bool_]]:
-        """n x (day, sale) x (buyers held, repeat, returning), and whether all of a row's buyers are held."""
+    def counts(self, rows: I64, zone: U8, span: Span, era: Era) -> tuple[I64, I64]:
+        """n x (5m, 1h) buyers, zeros where ``apart``; n x (day, sale) x (buyers held, repeat, returning)."""
         self.reserve(len(zone))
         self._move(era)
         bounds = Bounds.of(span, era)
+        recent = np.empty((len(rows), 2), np.int64)
         counts = np.empty((len(rows), 2, 3), np.int64)
-        count_back(self.tables.t, rows, zone, bounds.day, bounds.sale, self._tallies, counts)
-        return counts, self.tables.t.level[rows] == 0
+        count_buyers(
+            self.tables.t, self.apart, rows, zone, bounds.sliding, bounds.day, bounds.sale, self._tallies,
+            recent, counts,
+        )  # fmt: skip
+        return recent, counts
+
+    def exact(self, rows: I64) -> npt.NDArray[np.bool_]:
+        """Whether all buyers of rows that the windows show are held."""
+        return np.asarray(self.tables.t.level[rows] == 0)
 
     def told(self, rows: I64) -> npt.NDArray[np.bool_]:
         """Whether anything tells who is a returning buyer of each merchant."""
@@ -116,7 +149,7 @@ class Loyalty:
         self.reserve(len(zone))
         self._move(era)
         keep = np.zeros(len(self.tables.t.kind), np.int64)
-        keep[: len(zone)] = Bounds.of(span, era).kept_buyers[zone]
+        keep[: len(zone)] = Bounds.of(span, era).kept_all[zone]
         self.tables.sweep(keep)
         self._tallies = np.zeros((self._places(), *TALLY), np.int32)  # tables have moved
         t = self.tables.t
@@ -134,6 +167,7 @@ class Loyalty:
         self.tables.reserve(rows)
         have, size = len(self._says), len(self.tables.t.kind)
         if have < size:
+            self.apart = grown(self.apart, size)
             self._says = grown(self._says, size)
             self._known_at = grown(self._known_at, size)
             self._known_count = grown(self._known_count, size)
@@ -153,7 +187,7 @@ class Loyalty:
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        own = (self._says, self._known, self._known_at, self._known_count, self._tallies)
+        own = (self.apart, self._says, self._known, self._known_at, self._known_count, self._tallies)
         return self.tables.nbytes + sum(a.nbytes for a in own)
 
     def __getstate__(self) -> dict[str, Any]:

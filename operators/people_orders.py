@@ -95,6 +95,7 @@ def _is_known(known: U64, at: int, count: int, token: np.uint64) -> bool:
 def note_orders(
     t: Tables,
     says: U8,
+    apart: U8,
     known: U64,
     known_at: I32,
     known_count: I32,
@@ -109,7 +110,10 @@ def note_orders(
     may_grow: bool,
     begin: int,
 ) -> tuple[int, int]:
-    """Note paid orders from number ``begin`` on; (next one, why it stopped). ``kept`` and ``day`` by zone."""
+    """Note paid orders from number ``begin`` on; (next one, why it stopped). ``kept`` and ``day`` by zone.
+
+    ``FULL``: a table that is not ``apart`` has to be halved.
+    """
     for i in range(begin, len(rows)):
         if i + 2 * AHEAD < len(rows):
             ask_for_row(t, rows[i + 2 * AHEAD])
@@ -132,6 +136,8 @@ def note_orders(
             status = make_room(t, row, keep)
             if status == NO_ROOM and (may_grow or not t.kind[row]):
                 return i, NO_ROOM
+            if status != DONE and not apart[row]:
+                return i, FULL
             if t.caps[t.kind[row]] > LISTED:
                 tallies[_tally_at(t, row), 0, OF_DAY] = 0  # perhaps those of whoever had the block before
             if status != DONE:
@@ -180,13 +186,35 @@ def mark_known(t: Tables, tallies: I32, row: int, known: U64, at: int, count: in
 
 
 @compiled
-def count_back(t: Tables, rows: I64, zone: U8, day: I64, sale: int, tallies: I32, counts: I64) -> None:
-    """``counts``: n x (day, sale) x (buyers held, with two orders, that came back)."""
+def count_buyers(
+    t: Tables,
+    apart: U8,
+    rows: I64,
+    zone: U8,
+    sliding: I64,
+    day: I64,
+    sale: int,
+    tallies: I32,
+    recent: I64,
+    counts: I64,
+) -> None:
+    """Count who is held of some rows, ``n``.
+
+    ``recent``: n x (5m, 1h), buyers; zeros of a row that is ``apart``, whose table does not hold them all.
+    ``counts``: n x (day, sale) x (buyers held, with two orders, that came back).
+    """
     for i in range(len(rows)):
         row = rows[i]
         today = day[zone[row]]
         start = np.int64(t.at[row])
         cap = t.caps[t.kind[row]]
+        stop = start + (t.used[row] if cap <= LISTED else cap)
+        recent[i, :] = 0
+        if not apart[row]:
+            for j in range(start, stop):  # a free entry has the time 0, which lies before every window
+                time = np.int64(t.arena[j] & np.uint64(MOST_TIME))
+                recent[i, 0] += int(time >= sliding[0])
+                recent[i, 1] += int(time >= sliding[1])
         at = _tally_at(t, row)
         if cap > LISTED and tallies[at, 0, OF_DAY] == today:
             for w in range(2):
@@ -194,7 +222,7 @@ def count_back(t: Tables, rows: I64, zone: U8, day: I64, sale: int, tallies: I32
                     counts[i, w, k] = tallies[at, w, k]
             continue
         counts[i, :, :] = 0
-        for j in range(start, start + (t.used[row] if cap <= LISTED else cap)):
+        for j in range(start, stop):
             if t.arena[j] != 0:
                 _tally(counts, i, today, sale, t.arena[j], t.more[j], 1)
         if cap > LISTED:

@@ -100,7 +100,6 @@ class Bounds:
     kept_all: I64  # zones
     kept_hour: int
     kept_day: I64  # zones
-    kept_buyers: I64  # zones: day and sale
 
     @staticmethod
     @lru_cache(maxsize=64)
@@ -113,5 +112,4 @@ class Bounds:
             era.times(span.kept_all),
             max(span.kept_hour - era.base, 0),
             era.times(span.kept_day),
-            era.times(np.minimum(span.kept_day, span.sale)),
         )

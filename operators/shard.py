@@ -43,7 +43,7 @@ from schemas.baselines import Baseline
 from schemas.dead_letters import DeadLetter
 from schemas.windows import FINEST_BUCKET_MS, ORDERS, SLIDING
 
-STATE_LAYOUT = 10
+STATE_LAYOUT = 11
 """Version of what ``dump`` writes; state of another version is refused."""
 
 LONGEST = SLIDING[-1]

@@ -32,7 +32,10 @@ _TOTALS = [
 
 
 class ShardPeople:
-    """Who visited and who bought, by row of the shard. ``limit_bytes`` bounds what that takes."""
+    """Who visited and who bought, by row of the shard. ``limit_bytes`` bounds what that takes.
+
+    ``buyers`` are those of merchants that have more than ``loyalty`` holds.
+    """
 
     def __init__(self, limit_bytes: int, *, with_sale: bool) -> None:
         self.budget = PeopleBudget(limit_bytes)
@@ -58,8 +61,13 @@ class ShardPeople:
         stamp_people(persons >> np.uint64(TIME_BITS), buckets, self._stamps[0])
 
     def _bought(self, rows: I32, persons: U64, buckets: I64, zone: U8, span: Span, era: Era) -> None:
-        self.buyers.add(rows, persons, buckets, zone, span, era)
-        self.loyalty.add(rows, persons, buckets, zone, span, era)
+        def hand_over(row: int, held: U64, last: I64) -> None:
+            self.buyers.add(np.full(len(held), row, np.int32), held, last, zone, span, era)
+
+        self.loyalty.add(rows, persons, buckets, zone, span, era, hand_over)
+        apart = self.loyalty.apart[rows] != 0
+        if apart.any():
+            self.buyers.add(rows[apart], persons[apart], buckets[apart], zone, span, era)
         stamp_people(persons >> np.uint64(TIME_BITS), buckets, self._stamps[1])
         back = (persons & np.uint64(NOT_FIRST)) != 0
         stamp_people(persons[back] >> np.uint64(TIME_BITS), buckets[back], self._stamps[2])
@@ -67,9 +75,12 @@ class ShardPeople:
     def counts(self, rows: I64, zone: U8, span: Span, era: Era) -> F64:
         """People of some rows: n x DISTINCT x DISTINCT_WINDOWS, whole numbers, NaN where nothing is told."""
         counts = np.full((len(rows), len(DISTINCT), len(DISTINCT_WINDOWS)), np.nan)
-        buyers = self.buyers.counts(rows, zone, span, era)
-        held, exact = self.loyalty.shares(rows, zone, span, era)
-        back = back_counts(held, exact, buyers[:, _DAY:])
+        recent, held = self.loyalty.counts(rows, zone, span, era)
+        buyers = np.concatenate([recent, held[:, :, 0]], axis=1, dtype=np.float64)
+        apart = np.flatnonzero(self.loyalty.apart[rows])
+        if len(apart):
+            buyers[apart] = self.buyers.counts(rows[apart], zone, span, era)
+        back = back_counts(held, self.loyalty.exact(rows), buyers[:, _DAY:])
         counts[:, VISITORS] = self.visitors.counts(rows, zone, span, era)
         counts[:, BUYERS] = buyers
         counts[:, REPEAT, _DAY:] = back[:, :, 0]
@@ -81,6 +92,10 @@ class ShardPeople:
         """Forget whom no window will ask for any more. Once an hour of closed minutes."""
         for part in (self.visitors, self.buyers, self.loyalty):
             part.sweep(zone, span, era)
+        apart = np.flatnonzero(self.loyalty.apart)
+        if len(apart):
+            somebody = self.buyers.at_least(1)[apart] | (self.loyalty.tables.t.used[apart] > 0)
+            self.loyalty.apart[apart[~somebody]] = 0
 
     def bitmaps(self, span: Span) -> U32:
         """The shard's people, for ``people_of_all``: kinds and windows x registers. ``day``: of zone 0."""

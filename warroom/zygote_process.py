@@ -20,13 +20,14 @@ from pathlib import Path
 
 from warroom.adopted import fork_for
 from warroom.children import call_itself
-from warroom.heap import keep_one_heap
+from warroom.heap import keep_one_heap, keep_small_pages
 from warroom.zygote import FORK, GET_READY, LONGEST_MESSAGE, READY
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do as asked until nobody can ask any more."""
     keep_one_heap()
+    keep_small_pages()
     gc.disable()  # cycles are looked for once a flow runs: among imports it took a tenth of a start
     given = _parser().parse_args(arguments)
     supervisor = os.getppid()

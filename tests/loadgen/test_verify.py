@@ -114,6 +114,12 @@ class TestEstimates:
     def test_few_people_must_be_told_exactly(self) -> None:
         assert self.found(1_000, 1_001) == ["1000"]
 
+    def test_more_buyers_than_visitors_must_be_told_exactly(self) -> None:
+        for buyers, told, wanted in ((6_144, "6145", ["6144"]), (6_145, "6146", [])):
+            expected = Expected({}, {}, people={"buyers:1h": buyers})
+            found = people_differences("m", expected, {"buyers:1h": told})
+            assert [d.expected for d in found] == wanted
+
     def test_many_people_may_be_told_within_four_standard_errors(self) -> None:
         assert self.found(10_000, 10_790) == []
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from operators.batches import U8
+from operators.batches import I64, U8
 from operators.bytes_kernels import U64, compiled
 from operators.people_distinct import Distinct
 from operators.people_registers import (
@@ -77,6 +77,15 @@ def told_by(registers: U8) -> float:
     histogram = np.zeros(VALUES, np.int32)
     count_values(registers, histogram)
     return float(estimated(histogram))
+
+
+def nobody_is_handed_over(row: int, persons: U64, buckets: I64) -> None:
+    """Of a ``Loyalty`` whose merchants all stay small."""
+    raise AssertionError(f"row {row} has {len(persons)} buyers")
+
+
+def forgotten(row: int, persons: U64, buckets: I64) -> None:
+    """Of a ``Loyalty`` that is asked for who came back alone."""
 
 
 def growing(people: set[int]) -> int:

@@ -19,6 +19,7 @@ from operators.board_rules import BoardRules
 from operators.delta import ShardDelta
 from operators.merged_delta import merge_deltas
 from operators.people_distinct import Distinct
+from operators.people_loyalty import Loyalty
 from operators.people_registers import SLIDING_ERROR, TOTAL_ERROR
 from operators.shard import Shard
 from operators.shard_people import people_of_all
@@ -263,13 +264,14 @@ def told_by(shard: Shard) -> dict[str, dict[str, int]]:
 
 @pytest.fixture
 def small_tables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Merchants become large with their 25th person."""
-    plain = Distinct.__init__
+    """Merchants become large with their 25th person, and let go half of who may come back."""
+    plain, loyal = Distinct.__init__, Loyalty.__init__
     monkeypatch.setattr(
         Distinct,
         "__init__",
         lambda self, budget, *, with_sale: plain(self, budget, with_sale=with_sale, most_entries=32),
     )
+    monkeypatch.setattr(Loyalty, "__init__", lambda self, budget: loyal(self, budget, most_buyers=32))
 
 
 @pytest.mark.usefixtures("small_tables")

@@ -18,6 +18,8 @@ from tests.operators.night import DAY_START_MS
 from tests.operators.people_rig import (
     DAY,
     ZONE,
+    forgotten,
+    nobody_is_handed_over,
     span_at,
     tokens,
 )
@@ -35,8 +37,10 @@ def test_shares_of_buyers_who_came_back_stay_within_the_bound_for_a_large_mercha
     for persons in (first, again[8_000:], said, again[:8_000]):
         order = np.random.default_rng(1).permutation(len(persons))
         for part in np.array_split(persons[order], 7):
-            loyalty.add(np.zeros(len(part), np.int32), part, np.full(len(part), DAY + 3), ZONE, span, era)
-    held, exact = loyalty.shares(np.arange(1), ZONE, span, era)
+            loyalty.add(
+                np.zeros(len(part), np.int32), part, np.full(len(part), DAY + 3), ZONE, span, era, forgotten
+            )
+    held, exact = loyalty.counts(np.arange(1), ZONE, span, era)[1], loyalty.exact(np.arange(1))
     kept = int(held[0, 0, 0])
     assert not exact[0]
     assert EXACT_BUYERS / 2 * 0.9 <= kept <= EXACT_BUYERS
@@ -54,7 +58,8 @@ def test_who_came_back_takes_no_more_memory_than_it_may() -> None:
     for seed in range(10):
         persons = tokens(20_000, seed) << np.uint64(TIME_BITS) | np.uint64(BUYER)
         rows = np.random.default_rng(seed).integers(0, 5_000, len(persons)).astype(np.int32)
-        loyalty.add(rows, persons, np.full(len(persons), DAY), zone, span_at(newest_ms), Era.of(newest_ms))
+        buckets, era = np.full(len(persons), DAY), Era.of(newest_ms)
+        loyalty.add(rows, persons, buckets, zone, span_at(newest_ms), era, forgotten)
     assert loyalty.thinned > 0
     assert loyalty.nbytes < 600_000 + 5_000 * 64
 
@@ -100,7 +105,7 @@ def test_numbers_kept_at_hand_are_those_that_counting_anew_gives(
             said = draws.choice(np.array([BUYER, BUYER | SAYS, BUYER | SAYS | NOT_FIRST], np.uint64), 60)
             persons = chosen << np.uint64(TIME_BITS) | said
             buckets = newest_ms // FINEST_BUCKET_MS - draws.integers(0, 720 + 17_280 * min(days, 1), 60)
-            loyalty.add(np.full(60, row, np.int32), persons, buckets, zone, span, era)
+            loyalty.add(np.full(60, row, np.int32), persons, buckets, zone, span, era, forgotten)
         elif kind == "members":
             loyalty.know(row, [ids[n] for n in draws.integers(0, len(ids), 20)])
         elif kind == "sweep":
@@ -109,10 +114,10 @@ def test_numbers_kept_at_hand_are_those_that_counting_anew_gives(
             zone[row] ^= 1
         elif kind == "ask":
             afresh: Loyalty = pickle.loads(pickle.dumps(loyalty))
-            held, exact = loyalty.shares(rows, zone, span, era)
-            counted, exact_too = afresh.shares(rows, zone, span, era)
-            assert held.tolist() == counted.tolist()
-            assert exact.tolist() == exact_too.tolist()
+            for held, counted in zip(
+                loyalty.counts(rows, zone, span, era), afresh.counts(rows, zone, span, era), strict=True
+            ):
+                assert held.tolist() == counted.tolist()
 
 
 def test_a_day_of_another_era_is_not_taken_for_the_one_that_was_counted() -> None:
@@ -121,8 +126,8 @@ def test_a_day_of_another_era_is_not_taken_for_the_one_that_was_counted() -> Non
     persons = tokens(100, 1) << np.uint64(TIME_BITS) | np.uint64(BUYER)
     buckets = np.full(100, DAY + 3)
     span, era = span_at(newest_ms), Era.of(newest_ms)
-    loyalty.add(np.zeros(100, np.int32), persons, buckets, ZONE, span, era)
-    assert loyalty.shares(np.arange(1), ZONE, span, era)[0][0, 0, 0] == 100
+    loyalty.add(np.zeros(100, np.int32), persons, buckets, ZONE, span, era, nobody_is_handed_over)
+    assert loyalty.counts(np.arange(1), ZONE, span, era)[1][0, 0, 0] == 100
     later_ms = newest_ms + CELL * FINEST_BUCKET_MS
     span, era = span_at(later_ms, day=DAY + CELL), Era.of(later_ms)
-    assert loyalty.shares(np.arange(1), ZONE, span, era)[0][0, 0, 0] == 0
+    assert loyalty.counts(np.arange(1), ZONE, span, era)[1][0, 0, 0] == 0
