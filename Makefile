@@ -28,10 +28,10 @@ lint: $(READY)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-# Two at a time: many tests wait for servers. What takes longest is in groups of one process each, and those
-# begin first, so that neither process works alone in the end. TEST_FLAGS="-n 0 -k windows" runs some of them one by one.
+# Three at a time: many tests wait for servers. What takes longest is in groups of one process each, and those
+# begin first, so that no process works alone in the end. TEST_FLAGS="-n 0 -k windows" runs some of them one by one.
 test: lint $(KERNELS) $(TEST_READY)
-	$(PY) -m pytest -n 2 --dist loadgroup $(TEST_FLAGS)
+	$(PY) -m pytest -n 3 --dist loadgroup $(TEST_FLAGS)
 
 DURATION ?= 600
 soak: $(KERNELS) $(TEST_READY)
