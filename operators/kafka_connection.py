@@ -25,6 +25,8 @@ QUEUED_KBYTES_PER_TOPIC: Final = 80 * 1024
 librdkafka keeps about 250 bytes beside each message, which this does not count.
 """
 LEAST_QUEUED_KBYTES: Final = 8 * 1024
+QUEUED_MESSAGES: Final = 300_000
+"""Prefetched messages of one partition, more than a batch: it bounds what is kept beside tiny ones."""
 FULL_QUEUE_MS: Final = 100
 """A partition whose queue is full is not fetched for so long. At 1,000 ms, librdkafka's own, a reader has
 emptied it long before, and waits: a backlog was read at half the speed, packed orders at a third."""
@@ -79,7 +81,7 @@ class KafkaConnection:
         been read to its end, and a lost offset is an error, never a silent jump.
         """
         defaults = {
-            "queued.min.messages": 1_000_000,
+            "queued.min.messages": QUEUED_MESSAGES,
             "queued.max.messages.kbytes": max(LEAST_QUEUED_KBYTES, QUEUED_KBYTES_PER_TOPIC // partitions),
             "fetch.queue.backoff.ms": FULL_QUEUE_MS,
             "fetch.wait.max.ms": 100,
