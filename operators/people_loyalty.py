@@ -24,7 +24,7 @@ from operators.json_scan import PERSON_SEED
 from operators.people_distinct import PeopleBudget
 from operators.people_orders import ENTRIES_A_TALLY, TALLY, count_buyers, mark_known, note_orders
 from operators.people_span import Bounds, Era, Span
-from operators.people_tables import DONE, FULL, MOST_TIME, PersonTables, token_of
+from operators.people_tables import DONE, FULL, MOST_TIME, PersonTables, gather, token_of
 
 MOST_BUYERS: Final = 8192
 EXACT_BUYERS: Final = MOST_BUYERS * 3 // 4
@@ -89,7 +89,8 @@ class Loyalty:
 
     def _held(self, row: int, era: Era) -> tuple[U64, I64]:
         """Tokens and buckets of a row's buyers, as ``HandOver`` takes them."""
-        words = self.tables.words(row)
+        t = self.tables.t
+        words = t.scratch[: 2 * gather(t, row, 0, 0) : 2]  # without the second words
         times = words & np.uint64(MOST_TIME)
         return words - times, times.astype(np.int64) + era.base
 

@@ -305,12 +305,6 @@ class PersonTables:
         self._rows = rows
         self.t = t._replace(at=rows["at"], used=rows["used"], kind=rows["kind"], level=rows["level"])
 
-    def words(self, row: int) -> U64:
-        """The entries of a row, their first words, in the order in which they lie."""
-        t = self.t
-        held = t.arena[int(t.at[row]) :][: int(t.caps[t.kind[row]])]
-        return held[: int(t.used[row])].copy() if len(held) <= LISTED else held[held != 0]
-
     def more_bytes(self) -> int:
         """Bytes by which ``grow`` would grow the arena."""
         return self._growth() * (16 if self._double else 8)
