@@ -27,9 +27,9 @@ def keep_one_heap() -> None:
 def keep_small_pages() -> None:
     """Take memory in pages of 4 KiB, also where numpy asks for huge ones. Processes forked later do the same.
 
-    A worker's tables grow all night, each time into memory that it has not used yet. On a virtual machine whose
-    host takes back what is free, a huge page cost 4.5 ms the first time and 0.1 when it had just been used.
-    Without them a backlog was read at 0.97 to 1.16 times the speed, as much of the memory was new to the host.
+    A worker's tables grow all night, each time into memory that it has not used yet. On a virtual machine
+    whose host takes back what is free, a huge page cost 4.5 ms the first time and 0.1 when it had just been
+    used. Without them a backlog was read at 0.97 to 1.16 times the speed, as much as was new to the host.
     Another system is left as it is.
     """
     with contextlib.suppress(AttributeError):
