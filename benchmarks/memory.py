@@ -1,24 +1,34 @@
-"""Does memory grow at a steady rate, once the widest bounded window is full?
+"""Does memory grow at a steady rate, once all windows that end are full?
 
-Event time runs 24 times as fast as the clock, so the 12 h window is full before half time; over the second
-half a line is fitted through the resident memory of all workers, and its slope is the answer. The people of
-the current day are held until it ends, so they may still grow.
+An ordinary day again and again, each within some minutes: the first fills every window that ends, those that
+slide, up to 12 h, and the day, whose people grow until midnight. From then on whole days are held against
+each other: what one holds more than another is growth, whatever memory does within a day.
 """
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from importlib.resources import files
+from itertools import combinations
+from pathlib import Path
+from statistics import mean
 from typing import Final
-
-import numpy as np
 
 from benchmarks.processes import WarRoomProcess
 from benchmarks.results import Figure, Result
 from benchmarks.throughput import Place, make_topics
 
-SAMPLE_SECONDS: Final = 5.0
+DAYS: Final = 6
+TOPIC: Final = "orders-memory"
+SAMPLE_SECONDS: Final = 2.0
+LAST_ORDERS_SECONDS: Final = 60.0
 BOUNDED_TOPICS: Final = {
     "log.retention.bytes": str(256 << 20),
     "log.segment.bytes": str(64 << 20),
@@ -27,38 +37,88 @@ BOUNDED_TOPICS: Final = {
 """Settings of the broker: an hour of orders has not to stay."""
 
 
-def memory(place: Place, rate: int, seconds: float) -> Result:
-    """A day of orders at a steady rate in ``seconds``; the slope over its second half."""
-    topic = "orders-memory"
-    make_topics(place.brokers, topic)
-    orders = int(rate * seconds)
-    command = [
-        *(sys.executable, "-m", "loadgen.cli", "run", "ordinary-day", "--brokers", place.brokers),
-        *("--rate", str(rate), "--orders", str(orders)),
-        *("--topic-orders", topic, "--topic-clicks", ""),
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at the workers: what they hold, what of it people are, and what waits for them in Kafka."""
+
+    resident_mib: float
+    people_mib: float
+    waiting: float
+
+
+def scenarios(folder: Path) -> Iterator[Path]:
+    """Ordinary days, one after the other, before any sale."""
+    shipped = (files("loadgen") / "scenarios" / "ordinary-day.toml").read_text("utf-8")
+    first = date(2019, 12, 4)
+    for number in range(DAYS):
+        day = first + timedelta(days=number)
+        text, replaced = re.subn(r'(?m)^day = "[^"]*"$', f'day = "{day}"', shipped)
+        assert replaced == 1
+        path = folder / f"{day}.toml"
+        path.write_text(text, "utf-8")
+        yield path
+
+
+def slopes(days: Sequence[float], seconds_a_day: float) -> list[float]:
+    """MiB an hour between each two days, given what each held on average.
+
+    Their median is the Theil-Sen slope: one day that the host disturbed does not bend it.
+    """
+    hours_a_day = seconds_a_day / 3600
+    return [
+        (later - earlier) / ((to - since) * hours_a_day)
+        for (since, earlier), (to, later) in combinations(enumerate(days), 2)
     ]
-    samples: list[tuple[float, float]] = []
-    lags: list[float] = []
-    with WarRoomProcess(place.brokers, place.redis_url, prefix="memory:", topic=topic, bounded=False) as flow:
-        load = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        started = time.perf_counter()
-        while load.poll() is None:
-            samples.append((time.perf_counter() - started, flow.resident_mib))
-            lags.append(flow.metric("warroom_consumer_lag_messages", f'topic="{topic}"'))
-            time.sleep(SAMPLE_SECONDS)
-        if load.returncode:
-            sys.exit("loadgen failed")
-    half = [(at, mib) for at, mib in samples if at > seconds / 2]
-    slope = float(np.polyfit([at for at, _ in half], [mib for _, mib in half], 1)[0]) * 3600
-    resident = [mib for _, mib in half]
+
+
+def memory(place: Place, rate: int, seconds: float) -> Result:
+    """``DAYS`` days of orders at a steady rate in ``seconds``; the slope over all but the first."""
+    make_topics(place.brokers, TOPIC)
+    orders = int(rate * seconds / DAYS)
+    with (
+        WarRoomProcess(place.brokers, place.redis_url, prefix="memory:", topic=TOPIC, bounded=False) as flow,
+        tempfile.TemporaryDirectory(prefix="warroom-bench-") as folder,
+    ):
+        looks = [list(_looks_of_a_day(place, flow, path, rate, orders)) for path in scenarios(Path(folder))]
+        flow.until(lambda: flow.events() >= DAYS * orders, LAST_ORDERS_SECONDS)
+    full = looks[1:]
+    resident = [mean(look.resident_mib for look in day) for day in full]
+    people = [mean(look.people_mib for look in day) for day in full]
+    every = [look for day in full for look in day]
     return Result(
         "memory",
-        f"Does the workers' memory grow at a steady {rate:,} orders/s once the 12 h window is full?",
+        f"Does the workers' memory grow at a steady {rate:,} orders/s once every window that ends is full?",
         [
-            Figure.of("slope over the second half", "MiB an hour", [slope], "0"),
-            Figure.of("resident, in the second half", "MiB", resident),
-            Figure.of("messages waiting in Kafka", "", lags),
+            Figure.of(
+                "slope over the days, each two of them", "MiB an hour", slopes(resident, seconds / DAYS), "0"
+            ),
+            Figure.of("resident, mean of a day", "MiB", resident),
+            Figure.of("resident, at any time", "MiB", [look.resident_mib for look in every]),
+            Figure.of("people in it, mean of a day", "MiB", people),
+            Figure.of("people in it, at any time", "MiB", [look.people_mib for look in every]),
+            Figure.of("messages waiting in Kafka", "", [look.waiting for look in every]),
         ],
-        f"A day of event time in {seconds / 60:.0f} min; resident memory every {SAMPLE_SECONDS:g} s; "
-        "Apache Kafka, which keeps the last 256 MiB of each partition.",
+        f"{DAYS} days of event time in {seconds / 60:.0f} min, the first to fill the windows; a look every "
+        f"{SAMPLE_SECONDS:g} s; Apache Kafka, which keeps the last 256 MiB of each partition.",
     )
+
+
+def _looks_of_a_day(place: Place, flow: WarRoomProcess, path: Path, rate: int, orders: int) -> Iterator[Look]:
+    command = [
+        *(sys.executable, "-m", "loadgen.cli", "run", str(path), "--brokers", place.brokers),
+        *("--rate", str(rate), "--orders", str(orders)),
+        *("--topic-orders", TOPIC, "--topic-clicks", ""),
+    ]
+    load = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    while load.poll() is None:
+        if flow.process.poll() is not None:
+            load.terminate()
+            sys.exit(f"the war room ended with exit code {flow.process.returncode}")
+        yield Look(
+            flow.resident_mib,
+            flow.metric("warroom_people_bytes") / 2**20,
+            flow.metric("warroom_consumer_lag_messages", f'topic="{TOPIC}"'),
+        )
+        time.sleep(SAMPLE_SECONDS)
+    if load.returncode:
+        sys.exit("loadgen failed")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import platform
+import statistics
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from benchmarks import results
+from benchmarks import memory, results
 from benchmarks.__main__ import EMBEDDED_BENCHMARKS, KAFKA_BENCHMARKS, asked
 from benchmarks.results import Figure, Result
+from loadgen.scenario import load
 
 
 def test_without_a_name_every_benchmark_is_run_but_the_hour_and_what_others_contain() -> None:
@@ -58,3 +61,17 @@ def test_processors_of_one_name_are_told_apart() -> None:
 
 def test_a_processor_that_says_nothing_of_itself_is_named_by_its_kind() -> None:
     assert results.processor("processor\t: 0\nBogoMIPS\t: 50.00\n") == platform.machine()
+
+
+def test_memory_that_grows_by_a_mib_a_day_has_that_slope_between_each_two_days() -> None:
+    assert memory.slopes([700.0, 701.0, 702.0, 703.0], seconds_a_day=600) == pytest.approx([6.0] * 6)
+
+
+def test_one_day_that_the_host_disturbed_does_not_bend_the_slope_of_memory() -> None:
+    assert statistics.median(memory.slopes([700.0, 700.0, 950.0, 700.0, 700.0], seconds_a_day=600)) == 0
+
+
+def test_memory_is_measured_over_ordinary_days_that_follow_each_other(tmp_path: Path) -> None:
+    days = [load(str(path)) for path in memory.scenarios(tmp_path)]
+    assert [day.day for day in days] == [f"2019-12-0{4 + number}" for number in range(memory.DAYS)]
+    assert all(msgspec.structs.replace(day, day=days[0].day) == days[0] for day in days)
