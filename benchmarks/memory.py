@@ -2,7 +2,8 @@
 
 An ordinary day again and again, each within some minutes: the first fills every window that ends, those that
 slide, up to 12 h, and the day, whose people grow until midnight. From then on whole days are held against
-each other: what one holds more than another is growth, whatever memory does within a day.
+each other, whatever memory does within a day: the most that they take, which is what a machine must have, and
+the mean, which also tells how much of what midnight freed the heap keeps for what comes.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def scenarios(folder: Path) -> Iterator[Path]:
 
 
 def slopes(days: Sequence[float], seconds_a_day: float) -> list[float]:
-    """MiB an hour between each two days, given what each held on average.
+    """MiB an hour between each two days, given what each held.
 
     Their median is the Theil-Sen slope: one day that the host disturbed does not bend it.
     """
@@ -72,7 +73,7 @@ def slopes(days: Sequence[float], seconds_a_day: float) -> list[float]:
 
 
 def memory(place: Place, rate: int, seconds: float) -> Result:
-    """``DAYS`` days of orders at a steady rate in ``seconds``; the slope over all but the first."""
+    """``DAYS`` days of orders at a steady rate in ``seconds``; what each but the first held."""
     make_topics(place.brokers, TOPIC)
     orders = int(rate * seconds / DAYS)
     with (
@@ -82,25 +83,30 @@ def memory(place: Place, rate: int, seconds: float) -> Result:
         looks = [list(_looks_of_a_day(place, flow, path, rate, orders)) for path in scenarios(Path(folder))]
         flow.until(lambda: flow.events() >= DAYS * orders, LAST_ORDERS_SECONDS)
     full = looks[1:]
-    resident = [mean(look.resident_mib for look in day) for day in full]
-    people = [mean(look.people_mib for look in day) for day in full]
-    every = [look for day in full for look in day]
+    resident = [[look.resident_mib for look in day] for day in full]
+    most, usual = [max(day) for day in resident], [mean(day) for day in resident]
+    day_seconds = seconds / DAYS
     return Result(
         "memory",
         f"Does the workers' memory grow at a steady {rate:,} orders/s once every window that ends is full?",
         [
+            Figure.of("slope of a day's most, each two days", "MiB an hour", slopes(most, day_seconds), "0"),
+            Figure.of("slope of a day's mean, each two days", "MiB an hour", slopes(usual, day_seconds)),
+            Figure.of("a day's most, resident", "MiB", most),
+            Figure.of("a day's mean, resident", "MiB", usual),
             Figure.of(
-                "slope over the days, each two of them", "MiB an hour", slopes(resident, seconds / DAYS), "0"
+                "people in it, a day's most", "MiB", [max(look.people_mib for look in day) for day in full]
             ),
-            Figure.of("resident, mean of a day", "MiB", resident),
-            Figure.of("resident, at any time", "MiB", [look.resident_mib for look in every]),
-            Figure.of("people in it, mean of a day", "MiB", people),
-            Figure.of("people in it, at any time", "MiB", [look.people_mib for look in every]),
-            Figure.of("messages waiting in Kafka", "", [look.waiting for look in every]),
+            Figure.of("messages waiting in Kafka", "", [look.waiting for day in full for look in day]),
         ],
-        f"{DAYS} days of event time in {seconds / 60:.0f} min, the first to fill the windows; a look every "
-        f"{SAMPLE_SECONDS:g} s; Apache Kafka, which keeps the last 256 MiB of each partition.",
+        f"{DAYS} days of event time in {seconds / 60:.0f} min, the first to fill the windows. Resident from day "
+        f"to day, most: {_days(most)}; mean: {_days(usual)} MiB. A look every {SAMPLE_SECONDS:g} s; Apache "
+        "Kafka, which keeps the last 256 MiB of each partition.",
     )
+
+
+def _days(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:,.0f}" for value in values)
 
 
 def _looks_of_a_day(place: Place, flow: WarRoomProcess, path: Path, rate: int, orders: int) -> Iterator[Look]:
