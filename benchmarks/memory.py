@@ -99,9 +99,9 @@ def memory(place: Place, rate: int, seconds: float) -> Result:
             ),
             Figure.of("messages waiting in Kafka", "", [look.waiting for day in full for look in day]),
         ],
-        f"{DAYS} days of event time in {seconds / 60:.0f} min, the first to fill the windows. Resident from day "
-        f"to day, most: {_days(most)}; mean: {_days(usual)} MiB. A look every {SAMPLE_SECONDS:g} s; Apache "
-        "Kafka, which keeps the last 256 MiB of each partition.",
+        f"{DAYS} days of event time in {seconds / 60:.0f} min, the first to fill the windows. Resident from "
+        f"day to day, most: {_days(most)}; mean: {_days(usual)} MiB. A look every {SAMPLE_SECONDS:g} s; "
+        "Apache Kafka, which keeps the last 256 MiB of each partition.",
     )
 
 
