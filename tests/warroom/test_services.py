@@ -105,6 +105,18 @@ def test_redis_starts_empty_and_keeps_nothing_on_disk(redis_url: str) -> None:
     client.close()
 
 
+def test_redis_gives_back_what_transactions_freed_whatever_its_size() -> None:
+    with EmbeddedRedis() as server, contextlib.closing(redis.Redis.from_url(server.url)) as client:
+        for size in range(300, 1000, 32):
+            transaction = client.pipeline()
+            for number in range(4000):
+                transaction.set(f"key{number}", b"x" * size)
+            transaction.execute()
+        memory = client.info("memory")
+    assert memory["used_memory"] < 8 << 20
+    assert memory["used_memory_rss"] < 32 << 20
+
+
 def test_redis_with_a_password_refuses_clients_without_it() -> None:
     with EmbeddedRedis(password="open sesame") as server:
         stranger = redis.Redis(host="127.0.0.1", port=server.port)
