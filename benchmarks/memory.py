@@ -16,7 +16,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from importlib.resources import files
 from itertools import combinations
 from pathlib import Path
 from statistics import mean
@@ -25,6 +24,7 @@ from typing import Final
 from benchmarks.processes import WarRoomProcess
 from benchmarks.results import Figure, Result
 from benchmarks.throughput import Place, make_topics
+from loadgen.scenario import SHIPPED
 
 DAYS: Final = 6
 TOPIC: Final = "orders-memory"
@@ -49,7 +49,7 @@ class Look:
 
 def scenarios(folder: Path) -> Iterator[Path]:
     """Ordinary days, one after the other, before any sale."""
-    shipped = (files("loadgen") / "scenarios" / "ordinary-day.toml").read_text("utf-8")
+    shipped = (SHIPPED / "ordinary-day.toml").read_text("utf-8")
     first = date(2019, 12, 4)
     for number in range(DAYS):
         day = first + timedelta(days=number)
